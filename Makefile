@@ -1,0 +1,113 @@
+# pixal3dfs: build, test and install.  `make`, `make check`, `make demo`; the rest is listed in README.md.
+
+CC      ?= gcc
+B       ?= build
+PREFIX  ?= /usr/local
+SBINDIR ?= /sbin
+VERSION := 0.1
+
+# SAN=address,undefined or SAN=thread builds with sanitizers; WERROR=1 makes warnings errors.
+SAN      ?=
+WERROR   ?=
+OPT      ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DVERSION='"$(VERSION)"' -Isrc
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 \
+            -Wcast-align -Wimplicit-fallthrough -Wnull-dereference
+CFLAGS   += -std=c17 $(OPT) $(WARN) $(if $(WERROR),-Werror) -fno-omit-frame-pointer -pthread \
+            $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
+LDFLAGS  += -pthread $(if $(SAN),-fsanitize=$(SAN))
+
+DRIVER_PKGS  := fuse3 libcurl jansson sqlite3
+SANDBOX_PKGS := libmicrohttpd jansson zlib
+TEST_PKGS    := check
+
+pkgs = $(shell pkg-config --$(1) $(2))
+
+DRIVER_OBJS  := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/*.c))
+SANDBOX_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/sandbox/*.c))
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+TEST_TOOLS   := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+LIB_OBJS     := $(filter-out $(B)/obj/main.o,$(DRIVER_OBJS))
+
+all: $(B)/pixal3dfs $(B)/pixal3d-sandbox
+
+$(B)/pixal3dfs: $(DRIVER_OBJS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS)) -lm
+
+$(B)/pixal3d-sandbox: $(SANDBOX_OBJS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(SANDBOX_PKGS)) -lm
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS) $(TEST_PKGS)) -lm
+
+$(B)/tools/%: $(B)/obj/tests/tools/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+$(B)/obj/sandbox/%.o: src/sandbox/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(SANDBOX_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/tests/%.o: tests/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(TEST_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/obj/%.o: src/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Objects are rebuilt when the compiler or its flags change.
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+FORCE:
+
+tests: all $(UNIT_TESTS) $(TEST_TOOLS)
+
+check: tests
+	B=$(B) tests/run
+
+asan:
+	$(MAKE) B=build/asan SAN=address,undefined check
+
+tsan:
+	$(MAKE) B=build/tsan SAN=thread check
+
+demo: all
+	B=$(B) contrib/demo
+
+bench: all
+	B=$(B) tests/bench/run
+
+layers:
+	tests/layers
+
+SOURCES := $(wildcard src/*.[ch] src/sandbox/*.[ch] tests/unit/*.[ch] tests/tools/*.[ch])
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	  --inline-suppr --suppress=missingIncludeSystem -Isrc -D_GNU_SOURCE $(filter src/%.c,$(SOURCES))
+	clang-tidy --quiet --warnings-as-errors='*' $(filter src/%.c,$(SOURCES)) -- -std=c17 \
+	  $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(SANDBOX_PKGS)) 2>/dev/null
+
+format:
+	clang-format -i $(SOURCES)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR)
+	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/
+	ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/mount.pixal3dfs
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox
+	rm -f $(DESTDIR)$(SBINDIR)/mount.pixal3dfs
+
+clean:
+	rm -rf build
+
+.PHONY: all tests check asan tsan demo bench layers lint format install uninstall clean FORCE
+.SECONDARY:
+-include $(DRIVER_OBJS:.o=.d) $(SANDBOX_OBJS:.o=.d) $(wildcard $(B)/obj/tests/*/*.d)
