@@ -1,0 +1,92 @@
+/*
+ * output - the local copies of jobs' results
+ *
+ * Role:    per output a sparse file and the set of its ranges that are there; fetches what is read,
+ * at most one download per range; keeps both through restart and crash. Threads: any thread may
+ * call. Wake-ups come on the network thread, with no lock held. Locks:   one of its own; calls
+ * nobody while holding it. Owns:    the cache directory, its files and descriptors.  Borrows:
+ * struct remote.
+ *
+ * On disk:  DIR/NUMBER-INDEX.data (sparse) and DIR/NUMBER-INDEX.map (identity of the object and its
+ * ranges, replaced by rename, only ever naming bytes that were synced before).
+ */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "remote.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct output_cache;
+struct output;
+
+/* What an output is. An object of another size or ETag is another object: what was cached of the
+ * old one is dropped. */
+struct output_source {
+	uint64_t job;   /* number */
+	unsigned index; /* from 0 */
+	const char *url;
+	uint64_t size;    /* bytes */
+	const char *etag; /* NULL: unknown */
+	bool glb; /* check the GLB header when it is whole (glTF 2.0 specification, "Binary glTF
+		     layout") */
+};
+
+struct output_events {
+	void *ctx;
+	/* Network thread. The object could not be fetched; the readers get an error. WHY is a
+	 * sentence for the person. */
+	void (*failed)(void *ctx, uint64_t job, unsigned index, const char *why);
+	/* Network thread. All its bytes are on the local disk and were checked. */
+	void (*whole)(void *ctx, uint64_t job, unsigned index);
+};
+
+/* Opens (makes, mode 0700) the cache in DIR. NULL with errno. EVENTS is copied. */
+struct output_cache *output_cache_new(const char *dir, const struct remote *remote,
+				      const struct output_events *events);
+/* Ends downloads and writes maps. After http_stop(), before the remote is freed. All outputs were
+ * put. */
+void output_cache_free(struct output_cache *cache);
+
+/* The output for SOURCE (copied), with a reference: 0 or -errno. May touch the local disk. */
+int output_open(struct output_cache *cache, const struct output_source *source,
+		struct output **out);
+void output_put(struct output *output);
+
+/* A reader that waits; embedded in its owner's struct, which must live until it was woken or
+ * cancelled. */
+struct output_waiter {
+	void (*wake)(struct output_waiter *waiter); /* once: ask output_read() again */
+	struct output_waiter *next, *prev;          /* output's */
+	uint64_t start, end;                        /* output's */
+	bool waiting;                               /* output's */
+};
+
+/* Are [offset, offset + len) (cut at the end of the object) there?
+ *   > 0  so many bytes are, all that were asked for up to the end: read them from output_fd() at
+ * the same offset 0    at or past the end -EINPROGRESS  WAITER will be woken once, when they are or
+ * when the download has failed -EIO and other errors: the download failed; failed() has told why.
+ * The next read tries again. */
+ssize_t output_read(struct output *output, uint64_t offset, size_t len,
+		    struct output_waiter *waiter);
+
+/* Stops waiting. true: WAITER will not be woken; false: it was, or is being, woken. */
+bool output_cancel(struct output *output, struct output_waiter *waiter);
+
+/* The sparse file, for reading; valid while OUTPUT is held. */
+int output_fd(const struct output *output);
+
+/* Bytes on the local disk so far. */
+uint64_t output_cached(struct output *output);
+
+/* Deletes what is cached of JOB, all indexes; readers that are open keep their descriptor, and get
+ * -ESTALE for what is missing. */
+void output_forget(struct output_cache *cache, uint64_t job);
+
+/* Size and free space of the cache's disk, for statfs. 0 or -errno. */
+struct statvfs;
+int output_statfs(struct output_cache *cache, struct statvfs *out);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * store - the books: every job, durable before anything is sent
+ *
+ * Role:    keeps jobs and their texts. No SQL and no database type is shown: another store can
+ * stand here. Threads: any thread may call; each call is one transaction, durable when it returns
+ * (synchronous commit). May block on the local disk, never on anything else. Readers do not wait
+ * for writers. Locks:   its own, leaves of the order. Errors:  0 or -errno: -ENOSPC, -EIO, -EROFS
+ * as the disk gave them; -ENOMEM.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include "job.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_ERROR_MAX 1024
+
+struct store;
+
+/* Opens (makes) the store in directory DIR (made with mode 0700 when missing). One driver at a
+ * time: -EBUSY while another one has it, ERROR naming its process. A store that is not one, is
+ * corrupt, or was written by a newer version is refused with a clear ERROR and never overwritten
+ * (-EUCLEAN, -EPROTONOSUPPORT). MOUNTPOINT is noted beside the lock for the next one's message. */
+int store_open(const char *dir, const char *mountpoint, struct store **out,
+	       char error[STORE_ERROR_MAX]);
+void store_close(struct store *store); /* NULL is nothing */
+
+/* Gives every job to EACH in order of number, with one reference that EACH takes over. Stops at the
+ * first value that is not 0 and gives it. Call before other threads use the store. */
+int store_load(struct store *store, int (*each)(void *arg, struct job *job), void *arg);
+
+/* What a change adds to the texts: NULL leaves a text as it is. */
+struct store_texts {
+	const char *params;
+	const char *answer; /* with its length: it may hold any byte */
+	size_t answer_len;
+	const char *status;
+	size_t status_len;
+	const char *log_line; /* appended, with the job's changed_ms as its time: "TIME LINE\n" */
+};
+
+/* Makes a new job: *NUMBER is its number, above every number ever given. JOB->number is ignored.
+ * TEXTS may be NULL. */
+int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
+		 uint64_t *number);
+
+/* Replaces the record of JOB->number. TEXTS may be NULL. -ENOENT: no such job. */
+int store_update(struct store *store, const struct job *job, const struct store_texts *texts);
+
+/* Deletes a job and its texts. Its number stays used. */
+int store_forget(struct store *store, uint64_t number);
+
+/* A text: heap, NUL-terminated, *LEN without the NUL. A text that was never set is "" (0). -ENOENT:
+ * no such job. */
+int store_text(struct store *store, uint64_t number, enum job_text which, char **out, size_t *len);
+
+#endif
