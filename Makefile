@@ -10,7 +10,7 @@ VERSION := 0.1
 SAN      ?=
 WERROR   ?=
 OPT      ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DVERSION='"$(VERSION)"' -Isrc
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DVERSION='"$(VERSION)"' -iquote src
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2 \
             -Wcast-align -Wimplicit-fallthrough -Wnull-dereference

@@ -1,0 +1,118 @@
+/*
+ * draft - files that are being written
+ *
+ * Role:    the contents of new/ and of whatever editors and copiers leave beside params.json; and
+ * the judgement whether what was written is complete, i.e. asks for something (DESIGN section 3).
+ * Threads: any thread may call.
+ * Locks:   one of its own, a leaf: calls nobody while holding it.
+ * Owns:    the drafts, in memory: a request is a few KiB, and what buys lives in the store.
+ */
+#ifndef DRAFT_H
+#define DRAFT_H
+
+#include "params.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* One file's limit, and all of them together: more is -EFBIG, -ENOSPC. */
+#define DRAFT_SIZE_MAX  (4 * 1024 * 1024)
+#define DRAFT_TOTAL_MAX (64 * 1024 * 1024)
+
+/* What a file asks for when it is complete, by its place and name. */
+enum draft_use {
+	DRAFT_SCRATCH,    /* nothing: editors' temporary files */
+	DRAFT_REQUEST,    /* parameters as a JSON object */
+	DRAFT_IMAGE_URL,  /* one URL */
+	DRAFT_REQUEST_ID, /* the id of a request made before */
+};
+
+/* Immutable but by draft_set_times, draft_set_owner and draft_rename, which change it under the
+ * box's lock: take draft_info for a consistent picture. */
+struct draft;
+
+struct draft_info {
+	uint64_t number;
+	uint64_t parent; /* inode of its directory */
+	char name[256];
+	size_t size;
+	mode_t mode; /* permission bits */
+	uid_t uid;
+	gid_t gid;
+	struct timespec mtime;
+	struct timespec atime;
+	uint64_t job; /* the job that its last submitted content made or belongs to; 0: none */
+	bool refused; /* draft_error() has something to say */
+	bool linked;  /* false: unlinked, or replaced by a rename */
+};
+
+struct draft_box;
+struct draft_box *draft_box_new(void);
+void draft_box_free(struct draft_box *box);
+
+/* Makes an empty file, or gives -EEXIST. The reference is the caller's. NOW is its time. */
+int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
+		 gid_t gid, struct timespec now, struct draft **out);
+/* With a reference; NULL: none. draft_by_number finds unlinked ones that are still held, too. */
+struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *name);
+struct draft *draft_by_number(struct draft_box *box, uint64_t number);
+/* The first of PARENT with a number above AFTER. */
+struct draft *draft_next(struct draft_box *box, uint64_t parent, uint64_t after);
+void draft_put(struct draft *draft);
+
+void draft_info(struct draft *draft, struct draft_info *out);
+ssize_t draft_read(struct draft *draft, uint64_t offset, void *buf, size_t size);
+
+/* 0 or -EFBIG, -ENOSPC, -ENOMEM. Writing beyond the end fills with zeroes. */
+int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t size,
+		struct timespec now);
+/* A file truncated to nothing has forgotten what it asked for: the same content again is asked for
+ * again. */
+int draft_truncate(struct draft *draft, uint64_t size, struct timespec now);
+
+void draft_set_owner(struct draft *draft, mode_t mode, uid_t uid, gid_t gid);
+void draft_set_times(struct draft *draft, struct timespec atime, struct timespec mtime);
+
+/* Moves it to PARENT/NAME, replacing what is there (-EEXIST with NOREPLACE). Where it replaces a
+ * file that asked for the same content, it takes over that this was asked already (rsync again of
+ * an unchanged file buys nothing). */
+int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool noreplace);
+int draft_unlink(struct draft *draft);
+/* Unlinks all of PARENT. */
+void draft_unlink_all(struct draft_box *box, uint64_t parent);
+
+/* The judgement. */
+
+enum draft_verdict {
+	DRAFT_NOTHING, /* empty, scratch, or asked for before: see draft_info.job */
+	DRAFT_PARTIAL, /* a beginning; more may come */
+	DRAFT_READY,   /* complete, and now claimed: asked for exactly once */
+	DRAFT_INVALID, /* can never be right; draft_error() says why */
+};
+
+struct draft_content {
+	struct params *params; /* DRAFT_REQUEST: what was written; DRAFT_IMAGE_URL: only image_url.
+				  The caller frees it */
+	char request_id[160];  /* DRAFT_REQUEST_ID, without white space around it */
+};
+
+/* Judges the content for USE. At a WRITE, a URL or id needs its newline; CLOSING (flush, fsync,
+ * rename, release) does not. Of two threads, one gets DRAFT_READY. */
+enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool closing,
+			       struct draft_content *out);
+
+/* Notes the job that the claimed content went to. */
+void draft_set_job(struct draft *draft, uint64_t job);
+/* Notes what to say of the content, NULL: nothing. */
+void draft_refuse(struct draft *draft, const char *text, int error);
+/* What was last refused: heap or NULL; *ERROR (may be NULL) is its positive errno. */
+char *draft_error(struct draft *draft, int *error);
+
+/* Names of temporary and hidden files, which never ask for anything: ".x", "x~", "#x#", "4913",
+ * "sedXXXXXX"... have no use by their ending anyhow; this is for those that would. */
+bool draft_is_temporary(const char *name);
+
+#endif

@@ -1,0 +1,218 @@
+#include "node.h"
+
+#include "params.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void render_readme(const struct node_input *in, FILE *out)
+{
+	fprintf(out,
+		"pixal3dfs: images to 3D models, as files\n"
+		"========================================\n\n"
+		"Mounted from %s at %s.\n\n",
+		in->source, in->mountpoint);
+	fputs("EVERY SUBMISSION COSTS MONEY (0.30 to 0.42 USD) and cannot be cancelled or repeated for free.\n"
+	      "Only writing submits: looking, listing, copying out and searching are free.\n\n"
+	      "Make a model\n"
+	      "    cp dog.json new/             dog.json: {\"image_url\": \"https://...\"}\n"
+	      "    cat by-name/dog/wait         blocks until it is done, then says how it ended\n"
+	      "    cp by-name/dog/output.glb .  the model, with its true size before it is read\n\n"
+	      "or choose the path first\n"
+	      "    mkdir cat\n"
+	      "    echo '{\"texture_size\": 4096}' > cat/params.json    (optional)\n"
+	      "    echo https://example.com/cat.png > cat/image_url   (submits)\n\n"
+	      "The exit status of cp says whether the job was taken. When it was not, the reason is in\n"
+	      "new/dog.json.error or cat/error.\n\n"
+	      "What is here\n"
+	      "    new/       drop box: NAME.json (one job), NAME.url (one image URL, default parameters)\n"
+	      "    by-name/   the newest job of each name\n"
+	      "    latest     the newest job\n"
+	      "    jobs       all jobs, tab separated\n"
+	      "    JOB/       status, wait, output.glb, params.json (what was sent), log, error, ...\n\n"
+	      "    mv JOB NAME   renames a job          rm -r JOB   forgets it (a running one runs on)\n\n"
+	      "A job whose status is UNCERTAIN may or may not have been paid for: its `error` says what to do.\n\n"
+	      "Parameters of a job (all but image_url may be left out)\n",
+	      out);
+	size_t count;
+	const struct params_spec *spec = params_specs(&count);
+	for (size_t i = 0; i < count; i++, spec++) {
+		fprintf(out, "    %-30s default %-7s", spec->name,
+			spec->fallback ? spec->fallback : "-");
+		if (spec->allowed)
+			fprintf(out, "one of %s. ", spec->allowed);
+		fprintf(out, "%s\n", spec->meaning);
+	}
+}
+
+/* Names may hold any byte but NUL and '/': keep a line a line and a column a column. */
+static void put_field(const char *text, FILE *out)
+{
+	for (; *text; text++) {
+		if (*text == '\\')
+			fputs("\\\\", out);
+		else if (iscntrl((unsigned char)*text))
+			fprintf(out, "\\x%02x", (unsigned char)*text);
+		else
+			putc(*text, out);
+	}
+	putc('\t', out);
+}
+
+static void render_jobs_line(const struct job *job, FILE *out)
+{
+	char name[JOB_NAME_MAX], time[JOB_TIME_MAX];
+	put_field(job_name(job, name), out);
+	put_field(job->request_id ? job->request_id : "-", out);
+	put_field(job_word(job), out);
+	put_field(job_time(job->created_ms, time), out);
+	int64_t bytes = 0;
+	for (unsigned i = 0; i < job->output_count; i++)
+		bytes += job->outputs[i].size > 0 ? job->outputs[i].size : 0;
+	fprintf(out, "%lld\n", (long long)bytes);
+}
+
+static void render_jobs(const struct node_input *in, FILE *out)
+{
+	fputs("name\trequest_id\tstatus\tcreated\tbytes\n", out);
+	const struct job *job;
+	for (uint64_t after = 0; (job = in->next(in->ctx, after)) != NULL; job_put(job)) {
+		render_jobs_line(job, out);
+		after = job->number;
+	}
+}
+
+static void render_params(const struct node_input *in, FILE *out)
+{
+	fputs(in->text[JOB_TEXT_PARAMS], out);
+}
+
+static void render_image_url(const struct node_input *in, FILE *out)
+{
+	char error[PARAMS_ERROR_MAX];
+	struct params *params;
+	const char *text = in->text[JOB_TEXT_PARAMS];
+	if (params_parse(text, strlen(text), &params, error) != PARAMS_OK)
+		return;
+	if (params_image_url(params))
+		fprintf(out, "%s\n", params_image_url(params));
+	params_free(params);
+}
+
+static void render_status(const struct node_input *in, FILE *out)
+{
+	fprintf(out, "%s\n", job_word(in->job));
+}
+
+static void render_status_json(const struct node_input *in, FILE *out)
+{
+	fputs(in->text[JOB_TEXT_STATUS], out);
+}
+
+static void render_request_id(const struct node_input *in, FILE *out)
+{
+	if (in->job->request_id)
+		fprintf(out, "%s\n", in->job->request_id);
+}
+
+static void render_error(const struct node_input *in, FILE *out)
+{
+	if (in->job->error)
+		fprintf(out, "%s\n", in->job->error);
+}
+
+static void render_log(const struct node_input *in, FILE *out)
+{
+	fputs(in->text[JOB_TEXT_LOG], out);
+}
+
+static bool has_answer(const struct job *job)
+{
+	return job->word != NULL;
+}
+
+static bool has_request_id(const struct job *job)
+{
+	return job->request_id != NULL || job_is(job, JOB_IN(JOB_DRAFT) | JOB_IN(JOB_UNCERTAIN));
+}
+
+static bool has_error(const struct job *job)
+{
+	return job->error != NULL;
+}
+
+#define DIR_MODE  (S_IFDIR | 0755)
+#define FILE_MODE (S_IFREG | 0444)
+#define LINK_MODE (S_IFLNK | 0777)
+#define BUYS      (JOB_IN(JOB_DRAFT) | JOB_RETRIABLE_STATES)
+#define ATTACHES  (JOB_IN(JOB_DRAFT) | JOB_IN(JOB_UNCERTAIN))
+#define TEXT(t)   (1u << (t))
+#define ANY       JOB_ANY_STATE
+
+/* In order of kind. Columns: kind, name, parent, mode, flags, seen in, written in, texts, present,
+ * render. */
+/* clang-format off */
+static const struct node table[] = {
+	{ NODE_README,      "README",      NODE_ROOT, FILE_MODE, 0,             0,   0,        0,                        NULL,           render_readme },
+	{ NODE_NEW,         "new",         NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
+	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
+	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL },
+	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
+	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
+	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },
+	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           render_status },
+	{ NODE_STATUS_JSON, "status.json", NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_STATUS),    has_answer,     render_status_json },
+	{ NODE_REQUEST_ID,  "request_id",  NODE_JOB,  FILE_MODE, 0,             ANY, ATTACHES, 0,                        has_request_id, render_request_id },
+	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      render_error },
+	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           render_log },
+	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           render_status },
+};
+/* clang-format on */
+#define ROWS (sizeof(table) / sizeof(table[0]))
+
+const struct node *node_of(unsigned kind)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (table[i].kind == kind)
+			return &table[i];
+	return NULL;
+}
+
+const struct node *node_next(unsigned parent, unsigned after)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (table[i].parent == parent && table[i].kind > after)
+			return &table[i];
+	return NULL;
+}
+
+const struct node *node_find(unsigned parent, const char *name)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (table[i].parent == parent && strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+bool node_visible(const struct node *node, const struct job *job)
+{
+	return job_is(job, node->states) && !(job->hidden & node_hidden_bit(node->kind)) &&
+	       (!node->present || node->present(job));
+}
+
+bool node_is_writable(const struct node *node, const struct job *job)
+{
+	return job_is(job, node->writable);
+}
+
+bool node_output_visible(const struct job *job, unsigned index)
+{
+	return index < job->output_count && job->outputs[index].size >= 0 &&
+	       !(job->hidden & node_hidden_bit(NODE_OUTPUT + index));
+}
+
+uint32_t node_hidden_bit(unsigned kind)
+{
+	return kind >= NODE_OUTPUT ? 1u << (16 + kind - NODE_OUTPUT) : 1u << (kind - NODE_PARAMS);
+}

@@ -1,0 +1,114 @@
+/*
+ * node - the tree of files, as one table
+ *
+ * Role:    which files there are, what they are called, when they are seen, who may write them and
+ * what they say. A new file of a job is one row and one renderer. Pure. Threads: no state.
+ *
+ * Inodes are computed: number << 8 | kind. The number is a job's, a draft's, or 0 for what the
+ * mount has once; the kind says which. The root is 0 << 8 | 1, the inode that FUSE gives to a root
+ * (FUSE_ROOT_ID).
+ */
+#ifndef NODE_H
+#define NODE_H
+
+#include "job.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+enum node_kind {
+	NODE_NONE,
+	/* once per mount */
+	NODE_ROOT,
+	NODE_README,
+	NODE_NEW,
+	NODE_BY_NAME,
+	NODE_LATEST,
+	NODE_JOBS,
+	/* number is a draft's (draft.h) */
+	NODE_DRAFT,
+	NODE_DRAFT_ERROR, /* new/NAME.error */
+	/* number is a job's */
+	NODE_JOB,
+	NODE_REQUEST_LINK, /* REQUEST_ID in the root, of a job that has another name */
+	NODE_LABEL_LINK,   /* by-name/LABEL */
+	NODE_PARAMS,       /* from here on: files in a job's directory */
+	NODE_IMAGE_URL,
+	NODE_STATUS,
+	NODE_STATUS_JSON,
+	NODE_REQUEST_ID,
+	NODE_ERROR,
+	NODE_LOG,
+	NODE_WAIT,
+	NODE_KINDS,
+	NODE_OUTPUT = 64, /* + index of the output */
+};
+
+static inline uint64_t node_ino(uint64_t number, unsigned kind)
+{
+	return number << 8 | kind;
+}
+
+static inline uint64_t node_number(uint64_t ino)
+{
+	return ino >> 8;
+}
+
+static inline unsigned node_kind(uint64_t ino)
+{
+	return ino & 0xff;
+}
+
+/* What a renderer works from. */
+struct node_input {
+	const struct job *job;       /* files of a job */
+	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
+	const char *source;          /* the mount's SOURCE, as given */
+	const char *mountpoint;
+	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
+	 */
+	const struct job *(*next)(void *ctx, uint64_t after);
+	void *ctx;
+};
+
+#define NODE_UNLISTED                                                                              \
+	1 /* found by name, not by readdir: a file that blocks must not be opened by `grep -r` */
+#define NODE_VOLATILE 2 /* changes without anybody being told: its attributes are not cached */
+#define NODE_GROWS    4 /* only ever appended to: a reader at its end may look for more */
+
+struct node {
+	unsigned kind;
+	const char *name;
+	unsigned parent; /* NODE_ROOT or NODE_JOB */
+	mode_t mode;     /* type and permissions; of a job's file: while it cannot be written */
+	unsigned flags;
+	uint32_t states;   /* of a job: seen in these */
+	uint32_t writable; /* of a job: written in these, which submits or attaches */
+	uint32_t texts;    /* bits of enum job_text that RENDER reads */
+	bool (*present)(const struct job *job); /* NULL: always */
+	void (*render)(const struct node_input *in,
+		       FILE *out); /* NULL: directories, links, outputs */
+};
+
+/* The row of KIND; NULL: not in the table (drafts, outputs, job directories and links have none).
+ */
+const struct node *node_of(unsigned kind);
+/* The next row of PARENT after kind AFTER (0: the first); NULL at the end. */
+const struct node *node_next(unsigned parent, unsigned after);
+/* By name; NULL: none. */
+const struct node *node_find(unsigned parent, const char *name);
+
+/* Is this file of the job there, by its state and by what was unlinked? */
+bool node_visible(const struct node *node, const struct job *job);
+bool node_is_writable(const struct node *node, const struct job *job);
+
+/* Output INDEX: is it there, i.e. complete, of known size and not unlinked? */
+bool node_output_visible(const struct job *job, unsigned index);
+
+/* The bit of job->hidden for a kind of file of a job. */
+uint32_t node_hidden_bit(unsigned kind);
+
+#endif
