@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "control.h"
 #include "fault.h"
+#include "inbox.h"
 #include "ledger.h"
 #include "request.h"
 
@@ -128,6 +129,8 @@ enum MHD_Result admin_handle(struct MHD_Connection *c, const char *path, const c
 
 	if (get && !strcmp(path, "ledger"))
 		a = answer_json(200, ledger_json());
+	else if (get && !strcmp(path, "received"))
+		a = answer_json(200, inbox_json());
 	else if (get && !strcmp(path, "count"))
 		a = count_answer(argument(c, "what", "posts"));
 	else if (get && !strcmp(path, "wait"))

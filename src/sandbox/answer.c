@@ -66,7 +66,8 @@ static void release(struct answer *a)
 /* The body as text; the caller frees it. */
 static char *body_of(const struct answer *a)
 {
-	char *text = a->body ? json_dumps(a->body, JSON_COMPACT | JSON_ENCODE_ANY)
+	char *text = a->body ? json_dumps(a->body,
+					  JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
 			     : strdup(a->text ? a->text : "");
 
 	return text ? text : strdup("");

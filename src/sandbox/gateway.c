@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "barrier.h"
 #include "fault.h"
+#include "inbox.h"
 #include "ledger.h"
 #include "request.h"
 #include "validate.h"
@@ -144,6 +145,7 @@ static enum MHD_Result handle_submit(struct MHD_Connection *c, const struct uplo
 	char id[REQUEST_ID];
 
 	ledger_post();
+	inbox_put(c, u->data ? u->data : "", u->size);
 	barrier_reach(PT_SUBMIT_RECEIVED);
 	judge(c, u, &v);
 	request_new_id(id);

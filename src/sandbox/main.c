@@ -2,6 +2,7 @@
 #include "cdn.h"
 #include "control.h"
 #include "gateway.h"
+#include "inbox.h"
 #include "ledger.h"
 #include "objects.h"
 #include "options.h"
@@ -136,6 +137,7 @@ static void stop(void)
 		MHD_stop_daemon(cdn);
 	ledger_close();
 	request_release();
+	inbox_release();
 	objects_release();
 }
 

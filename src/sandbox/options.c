@@ -35,6 +35,7 @@ static const char help[] =
 	"For tests, on the gateway port:\n"
 	"  GET  /sandbox/ledger             counters, charges and request ids\n"
 	"  GET  /sandbox/count?what=posts   one of them (or of a fault, by name) as text\n"
+	"  GET  /sandbox/received           header fields and bodies of the last 32 submit POSTs\n"
 	"  GET  /sandbox/wait?point=P&count=N&timeout=S     until N have reached the point\n"
 	"  GET  /sandbox/wait?request=ID&state=WORD&timeout=S    until it is in that state\n"
 	"  POST /sandbox/release?point=P[&count=N]  let those that wait there go (all, or N)\n"

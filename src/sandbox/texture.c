@@ -55,7 +55,7 @@ static void grid_init(struct grid *g, const struct mesh *field)
 {
 	for (int y = 0; y <= GRID; y++)
 		for (int x = 0; x <= GRID; x++)
-			g->at[y][x] = (float)(128 + 260 * mesh_field(field, PI * y / GRID,
+			g->at[y][x] = (float)(128 + 640 * mesh_field(field, PI * y / GRID,
 								     2 * PI * (x % GRID) / GRID));
 }
 
@@ -140,22 +140,22 @@ static uint8_t channel(double v)
 
 void texture_colours(uint8_t palette[768], uint64_t seed)
 {
-	double hue = mesh_uniform(&seed), spread = 0.08 + 0.3 * mesh_uniform(&seed);
+	double hue = mesh_uniform(&seed), spread = 0.1 + 0.4 * mesh_uniform(&seed);
 	int bands = 1 + (int)(mesh_random(&seed) % 3);
 
 	for (int i = 0; i < 256; i++) {
 		double t = 2 * PI * i / 256, wave = 0.5 + 0.5 * sin(bands * t);
-		double h = 2 * PI * (hue + spread * wave), light = 0.45 + 0.35 * cos(t);
+		double h = 2 * PI * (hue + spread * wave),
+		       light = 0.62 + 0.2 * cos(t) + 0.06 * cos(7 * t);
 
 		for (int c = 0; c < 3; c++)
-			palette[3 * i + c] = channel(light + 0.28 * cos(h + 2 * PI * c / 3));
+			palette[3 * i + c] = channel(light + 0.3 * cos(h + 2 * PI * c / 3));
 	}
 }
 
 void texture_surface(uint8_t palette[768], uint64_t seed)
 {
-	double metal = mesh_uniform(&seed) < 0.3 ? 0.8 : 0.05,
-	       rough = 0.35 + 0.3 * mesh_uniform(&seed);
+	double metal = 0.15 * mesh_uniform(&seed), rough = 0.35 + 0.3 * mesh_uniform(&seed);
 
 	for (int i = 0; i < 256; i++) {
 		double wave = sin(2 * PI * i / 256);
