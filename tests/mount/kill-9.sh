@@ -65,6 +65,10 @@ uncertain() { # job directory
 	eq "$(within 10 cat "$1/wait")" UNCERTAIN "$STEP: wait of a job that will not go on by itself"
 }
 
+accepted() { # count
+	[ "$(ledger accepted)" = "$1" ]
+}
+taken=$(ledger accepted)
 for point in submit.received submit.accepted; do
 	step "while the POST is held at $point"
 	mkdir "$M/job"
@@ -76,19 +80,21 @@ for point in submit.received submit.accepted; do
 	await 5 is_gone $writer
 	release $point
 	hold
+	taken=$((taken + 1))
+	await 5 accepted $taken
 	driver_start
 	new_post
 	uncertain "$M/job"
 	# It stays so, whatever else happens, and over another crash.
+	id=$(ledger 'requests[-1]')
 	mkdir "$M/other"
 	echo $url/other.png >"$M/other/image_url"
 	new_post
+	taken=$((taken + 1))
 	crash
 	uncertain "$M/job"
 	posts_are $posts "$STEP, after a second crash"
-	# The way out that costs nothing: the id from the dashboard; here, of a request of ours.
-	id=$(cat "$M/other/request_id")
-	rm -r "$M/other"
+	# The way out that costs nothing: the id, as the service's dashboard shows it.
 	echo "$id" >"$M/job/request_id"
 	await 10 file_is "$M/job/status" QUEUED
 	finish "$M/job"

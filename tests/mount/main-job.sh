@@ -29,6 +29,8 @@ eq "$(cat "$M/new/dog.json")" "$(cat "$T/dog.json")" "what was dropped"
 [ ! -e "$M/new/dog.json.error" ] || fail "an error file for a job that was taken"
 
 # What was sent, seed included.
+sandbox_call "$GATEWAY/sandbox/received" >"$T/received"
+eq "$(jq -rj '.[0].body' "$T/received" | jq -cS .)" "$(jq -cS . "$J/params.json")" "params.json and what was sent"
 eq "$(jq -r .image_url "$J/params.json")" https://images.example/dog.png "image_url that was sent"
 eq "$(jq -r .texture_size "$J/params.json")" 1024 "texture_size that was sent"
 eq "$(jq -r '.seed | type' "$J/params.json")" number "a seed was drawn"
