@@ -263,7 +263,8 @@ static char *default_dir(const struct config *config, const char *system, const 
 			 const char *below_home)
 {
 	const char *base = getenv(variable);
-	char *dir = NULL, *tag = config->sandbox ? "sandbox" : strstr(config->gateway, "://") + 3;
+	const char *tag = config->sandbox ? "sandbox" : strstr(config->gateway, "://") + 3;
+	char *dir = NULL;
 	int n;
 	if (getuid() == 0)
 		n = asprintf(&dir, "%s/pixal3dfs/%s", system, tag);
