@@ -210,6 +210,8 @@ static int attr_root_file(struct fs *fs, const struct node *node, struct stat *s
 {
 	*timeout = node->flags & NODE_VOLATILE ? 0 : FS_TIMEOUT;
 	attr_owned(fs, st, node->mode);
+	if (S_ISLNK(node->mode))
+		st->st_mode = node->mode;
 	set_times(st, node->flags & NODE_VOLATILE ? fs_now(fs) : fs->started);
 	if (node->kind == NODE_NEW) {
 		*timeout = 0;
