@@ -37,7 +37,7 @@ static void free_output(struct job_output *output)
 	*output = (struct job_output){ .size = -1 };
 }
 
-static void clear_outputs(struct job *job)
+void job_clear_outputs(struct job *job)
 {
 	for (size_t i = 0; i < job->output_count; i++)
 		free_output(&job->outputs[i]);
@@ -123,7 +123,7 @@ void job_put(const struct job *job)
 
 	if (!mine || __atomic_sub_fetch(&mine->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	clear_outputs(mine);
+	job_clear_outputs(mine);
 	free(mine->name);
 	free(mine->label);
 	free(mine->word);
@@ -261,13 +261,14 @@ static int buy(struct job *job, const struct job_event *event, struct strings *s
 	drop(&job->request_id);
 	drop(&job->polling_url);
 	drop(&job->word);
-	clear_outputs(job);
+	job_clear_outputs(job);
 	take(&job->error, &strings->reason);
 	job->error_errno = 0;
 	job->attempts++;
 	job->failures = 0;
 	job->submitted_ms = 0;
 	job->retry_at_ms = 0;
+	job->hidden = 0;
 	enter(job, JOB_WAITING, event);
 	return JOB_DO_SEND;
 }
