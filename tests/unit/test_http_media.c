@@ -330,49 +330,49 @@ struct lie {
 
 /* To a question for [100, 200) of 10000 bytes with ETag "v1". */
 static const struct lie lies[] = {
-  /* what is right */
-	{"206 P\r\nContent-Range: bytes 100-199/10000\r\n",                                100,   REMOTE_OK,       true },
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: W/\"v1\"\r\n",             100,   REMOTE_OK,
-         true													   },
+	/* what is right */
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n", 100, REMOTE_OK, true },
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: W/\"v1\"\r\n", 100, REMOTE_OK,
+	  true },
 	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nContent-Encoding: identity\r\n", 100,
-         REMOTE_OK,												true },
-	{ "200 OK\r\n",								    10000, REMOTE_OK,       true },
- /* another range */
-	{ "206 P\r\nContent-Range: bytes 101-200/10000\r\n",                               100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 0-99/10000\r\n",                                  100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 100-200/10000\r\n",                               101,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 100-199/10001\r\n",                               100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 100-199/*\r\n",                                   100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 199-100/10000\r\n",                               100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\nContent-Range: bytes 100-18446744073709551615/10000\r\n",              100,   REMOTE_CHANGED,
-         false													  },
-	{ "206 P\r\nContent-Range: 100-199/10000\r\n",                                     100,   REMOTE_CHANGED,  false},
-	{ "206 P\r\n",								     100,   REMOTE_CHANGED,  false},
- /* another object */
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: \"v2\"\r\n",               100,   REMOTE_CHANGED,
-         false													  },
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: W/\"v2\"\r\n",             100,   REMOTE_CHANGED,
-         false													  },
-	{ "200 OK\r\nETag: \"v2\"\r\n",						    10000, REMOTE_CHANGED,  false},
-	{ "200 OK\r\nContent-Length: 9999\r\n",                                            9999,  REMOTE_CHANGED,  false},
- /* encoded */
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nContent-Encoding: gzip\r\n",     100,
-         REMOTE_CHANGED,											   false},
-	{ "200 OK\r\nContent-Encoding: br\r\n",                                            10000, REMOTE_CHANGED,  false},
- /* too short, too long */
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n",                               50,    REMOTE_CUT,      true },
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nContent-Length: 100\r\n",        50,    REMOTE_CUT,
-         true													   },
-	{ "206 P\r\nContent-Range: bytes 100-149/10000\r\n",                               50,    REMOTE_CUT,      true },
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n",                               0,     REMOTE_CUT,      true },
-	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n",                               101,   REMOTE_CHANGED,  true },
-	{ "200 OK\r\n",								    9999,  REMOTE_CUT,      true },
-	{ "200 OK\r\nContent-Length: 10000\r\n",                                           5000,  REMOTE_CUT,      true },
-	{ "200 OK\r\nContent-Length: 0\r\n",					       0,     REMOTE_CHANGED,  false},
- /* neither yes nor no */
-	{ "204 None\r\n",								  0,     REMOTE_OK,       false},
-	{ "304 Same\r\n",								  0,     REMOTE_REDIRECT, false},
-	{ "302 Found\r\nLocation: http://127.0.0.1:1/\r\n",                                0,     REMOTE_REDIRECT, false},
+	  REMOTE_OK, true },
+	{ "200 OK\r\n", 10000, REMOTE_OK, true },
+	/* another range */
+	{ "206 P\r\nContent-Range: bytes 101-200/10000\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 0-99/10000\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 100-200/10000\r\n", 101, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 100-199/10001\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 100-199/*\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 199-100/10000\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\nContent-Range: bytes 100-18446744073709551615/10000\r\n", 100, REMOTE_CHANGED,
+	  false },
+	{ "206 P\r\nContent-Range: 100-199/10000\r\n", 100, REMOTE_CHANGED, false },
+	{ "206 P\r\n", 100, REMOTE_CHANGED, false },
+	/* another object */
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: \"v2\"\r\n", 100, REMOTE_CHANGED,
+	  false },
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nETag: W/\"v2\"\r\n", 100, REMOTE_CHANGED,
+	  false },
+	{ "200 OK\r\nETag: \"v2\"\r\n", 10000, REMOTE_CHANGED, false },
+	{ "200 OK\r\nContent-Length: 9999\r\n", 9999, REMOTE_CHANGED, false },
+	/* encoded */
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nContent-Encoding: gzip\r\n", 100,
+	  REMOTE_CHANGED, false },
+	{ "200 OK\r\nContent-Encoding: br\r\n", 10000, REMOTE_CHANGED, false },
+	/* too short, too long */
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n", 50, REMOTE_CUT, true },
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\nContent-Length: 100\r\n", 50, REMOTE_CUT,
+	  true },
+	{ "206 P\r\nContent-Range: bytes 100-149/10000\r\n", 50, REMOTE_CUT, true },
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n", 0, REMOTE_CUT, true },
+	{ "206 P\r\nContent-Range: bytes 100-199/10000\r\n", 101, REMOTE_CHANGED, true },
+	{ "200 OK\r\n", 9999, REMOTE_CUT, true },
+	{ "200 OK\r\nContent-Length: 10000\r\n", 5000, REMOTE_CUT, true },
+	{ "200 OK\r\nContent-Length: 0\r\n", 0, REMOTE_CHANGED, false },
+	/* neither yes nor no */
+	{ "204 None\r\n", 0, REMOTE_OK, false },
+	{ "304 Same\r\n", 0, REMOTE_REDIRECT, false },
+	{ "302 Found\r\nLocation: http://127.0.0.1:1/\r\n", 0, REMOTE_REDIRECT, false },
 };
 #define LIES (int)(sizeof(lies) / sizeof(*lies))
 
