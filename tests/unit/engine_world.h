@@ -115,13 +115,15 @@ static inline int64_t sim_mono(void *ctx)
 static inline uint64_t sim_random(void *ctx)
 {
 	(void)ctx;
-	return (sim.seed += 0x9e3779b97f4a7c15u) >> 16;
+	return atomic_fetch_add(&sim.seed, 0x9e3779b97f4a7c15u) >> 16;
 }
 
 static inline struct call *add_call(enum call_kind kind, const char *url, void *arg)
 {
 	struct call *call = calloc(1, sizeof(*call)), **at = &sim.calls;
 
+	if (!call)
+		abort();
 	call->kind = kind;
 	call->url = url ? strdup(url) : NULL;
 	call->arg = arg;
@@ -250,8 +252,10 @@ static inline void object(struct call *call, long http_status, int64_t size)
 /* Lets the service receive the whole POST. */
 static inline int receive(struct call *call)
 {
-	int r = call->sending(call->arg);
+	int r;
 
+	ck_assert_ptr_nonnull(call);
+	r = call->sending(call->arg);
 	call->received = r == 0;
 	sim.posts += call->received;
 	return r;
