@@ -1,14 +1,9 @@
 /* engine: buying. Whatever happens, the service receives what was asked for once, or it is told. */
 #include "engine_world.h"
 
-#define HOUR 3600000
-
 static struct call *next_post(void)
 {
-	struct call *post = take_call(CALL_SUBMIT);
-
-	ck_assert_ptr_nonnull(post);
-	return post;
+	return next_call(CALL_SUBMIT);
 }
 
 static void expect_no_post(int64_t ms)
@@ -186,6 +181,22 @@ START_TEST(retry_after_is_honoured)
 	expect_state(number, JOB_QUEUED);
 	/* the first one was received, and provably not accepted */
 	ck_assert_uint_eq(sim.posts, 2);
+}
+END_TEST
+
+/* A retry is noted in wall-clock time; should that jump, the job must not wait for years. */
+START_TEST(the_clock_is_set_back)
+{
+	uint64_t number = submit();
+
+	fault(next_post(), REMOTE_DNS, false);
+	stop_driver();
+	sim.wall_jump_ms = -365 * 24 * (int64_t)HOUR;
+	start_driver();
+	expect_state(number, JOB_WAITING);
+	expect_no_post(1000);
+	pass(2 * HOUR);
+	ck_assert_ptr_nonnull(sim.calls);
 }
 END_TEST
 
@@ -525,6 +536,7 @@ int main(void)
 	tcase_add_loop_test(tcase, what_was_not_sent_is_sent_later, 0, 4);
 	tcase_add_test(tcase, not_sent_after_the_intent);
 	tcase_add_loop_test(tcase, retry_after_is_honoured, 0, 2);
+	tcase_add_test(tcase, the_clock_is_set_back);
 	tcase_add_loop_test(tcase, sync_refuses_what_is_not_taken_at_once, 0, 4);
 	tcase_add_test(tcase, no_key);
 	tcase_add_test(tcase, what_cannot_be_begun_is_begun_later);
