@@ -78,7 +78,12 @@ static bool is_cycle(const json_t *v)
 
 static bool is_advance(const json_t *v)
 {
-	return json_is_string(json_object_get(v, "request")) && json_object_size(v) == 2 &&
+	const char *id = json_string_value(json_object_get(v, "request"));
+	struct request_view view = { 0 };
+	bool known = id && (!strcmp(id, "*") || request_view(id, false, &view));
+
+	request_view_release(&view);
+	return known && json_object_size(v) == 2 &&
 	       state_parse(json_string_value(json_object_get(v, "to"))) >= ST_PROCESSING;
 }
 

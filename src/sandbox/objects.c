@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SLOTS = 16, MAX_BYTES = 192 << 20 };
+enum { SLOTS = 16, MAKING = 4, MAX_BYTES = 192 << 20 };
 
 static struct slot {
 	struct glb_spec spec;
@@ -53,14 +53,19 @@ static struct slot *oldest_locked(void)
 	return oldest;
 }
 
-/* An empty slot for `size` more bytes; NULL when all are being made. */
+/* An empty slot for `size` more bytes; NULL while enough others are being made. */
 static struct slot *room_locked(uint64_t size)
 {
 	struct slot *s, *free = NULL;
 	uint64_t total = size;
+	int making = 0;
 
-	for (int i = 0; i < SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++) {
 		total += slots[i].size;
+		making += slots[i].busy;
+	}
+	if (making >= MAKING)
+		return NULL;
 	while (total > MAX_BYTES && (s = oldest_locked())) {
 		total -= s->size;
 		drop_locked(s);

@@ -156,7 +156,7 @@ for bad in '{"queue_tim":1}' '{"queue_time":"1"}' '{"faults":{}}' '{"faults":[{"
 	'{"faults":[{"at":"submit","do":"redirect"}]}' '{"faults":[{"at":"submit","do":"http","status":7}]}' \
 	'{"faults":[{"at":"cdn","do":"close","charge":true}]}' '{"faults":[3]}' '{"hold":["nowhere"]}' \
 	'{"outcome":"QUEUED"}' '{"output_bytes":8193}' '{"output_bytes":100}' '{"advance":{"to":"ERROR"}}' \
-	'{"balance":1,"rate":-1}' '[]' '' '{"reset":false}'; do
+	'{"balance":1,"rate":-1}' '[]' '' '{"reset":false}' '{"advance":{"request":"none","to":"ERROR"}}'; do
 	CODE=$(call -o "$T/body" -w '%{http_code}' --data-binary "$bad" "$GATEWAY/sandbox/control")
 	eq "$CODE" 400 "code of $bad"
 	matches "$(body .message)" . "reason of $bad"
