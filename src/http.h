@@ -30,7 +30,7 @@ struct http_conf http_conf_default(void);
 
 struct http;
 
-/* CONF is copied. NULL with errno. */
+/* CONF is copied. NULL with errno. The first call sets up curl for the process. */
 struct http *http_new(const struct http_conf *conf);
 const struct remote *http_remote(struct http *http);
 

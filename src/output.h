@@ -1,14 +1,16 @@
 /*
  * output - the local copies of jobs' results
  *
- * Role:    per output a sparse file and the set of its ranges that are there; fetches what is read,
- * at most one download per range; keeps both through restart and crash. Threads: any thread may
- * call. Wake-ups come on the network thread, with no lock held. Locks:   one of its own; calls
- * nobody while holding it. Owns:    the cache directory, its files and descriptors.  Borrows:
- * struct remote.
+ * Role:    per output a sparse file and the set of its ranges that are there; fetches what is
+ *          read, at most one download per range; keeps both through restart and crash.
+ * Threads: any thread may call; wake-ups and events come on the network thread, with no lock held.
+ *          One thread of its own, started when first needed, syncs data and saves maps.
+ * Locks:   its own; under them it calls nobody but the remote's fetch and cancel, which neither
+ *          block nor call back.
+ * Owns:    the cache directory, its files and descriptors.  Borrows: struct remote.
  *
- * On disk:  DIR/NUMBER-INDEX.data (sparse) and DIR/NUMBER-INDEX.map (identity of the object and its
- * ranges, replaced by rename, only ever naming bytes that were synced before).
+ * On disk: DIR/NUMBER-INDEX.data (sparse) and DIR/NUMBER-INDEX.map (identity of the object and its
+ *          ranges, replaced by rename, only ever naming bytes that were synced before).
  */
 #ifndef OUTPUT_H
 #define OUTPUT_H
@@ -18,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct output_cache;
 struct output;
@@ -46,8 +49,8 @@ struct output_events {
 /* Opens (makes, mode 0700) the cache in DIR. NULL with errno. EVENTS is copied. */
 struct output_cache *output_cache_new(const char *dir, const struct remote *remote,
 				      const struct output_events *events);
-/* Ends downloads and writes maps. After http_stop(), before the remote is freed. All outputs were
- * put. */
+/* Saves maps. After http_stop(), which ends all downloads, and before the remote is freed. All
+ * outputs were put. */
 void output_cache_free(struct output_cache *cache);
 
 /* The output for SOURCE (copied), with a reference: 0 or -errno. May touch the local disk. */
@@ -55,20 +58,25 @@ int output_open(struct output_cache *cache, const struct output_source *source,
 		struct output **out);
 void output_put(struct output *output);
 
-/* A reader that waits; embedded in its owner's struct, which must live until it was woken or
- * cancelled. */
+/* A reader that waits; zeroed, but for `wake`, before its first use; embedded in its owner's
+ * struct, which must live until it was woken or cancelled. */
 struct output_waiter {
 	void (*wake)(struct output_waiter *waiter); /* once: ask output_read() again */
 	struct output_waiter *next, *prev;          /* output's */
 	uint64_t start, end;                        /* output's */
 	bool waiting;                               /* output's */
+	int error;                                  /* output's: why it was woken */
 };
 
 /* Are [offset, offset + len) (cut at the end of the object) there?
- *   > 0  so many bytes are, all that were asked for up to the end: read them from output_fd() at
- * the same offset 0    at or past the end -EINPROGRESS  WAITER will be woken once, when they are or
- * when the download has failed -EIO and other errors: the download failed; failed() has told why.
- * The next read tries again. */
+ *   > 0           so many bytes are, all that were asked for up to the end: read them from
+ *                 output_fd() at the same offset
+ *   0             at or past the end
+ *   -EINPROGRESS  WAITER will be woken once, when they are or when the download has failed; it may
+ *                 be woken before this returns
+ *   -ESTALE       missing, and the output was forgotten or is another object now
+ *   other errors  the download failed and failed() has told why (not when the driver ends); the
+ *                 next read tries again. Given once to a WAITER that was woken for a failure. */
 ssize_t output_read(struct output *output, uint64_t offset, size_t len,
 		    struct output_waiter *waiter);
 

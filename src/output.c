@@ -1,0 +1,330 @@
+/*
+ * output - the outputs in memory, and the saving of their maps
+ *
+ * An output is in memory while it is held: by readers, by a download, or by the save queue.
+ *
+ *   in cache->outputs   stale == 0   owns the files of its key
+ *   detached            stale != 0   its files are unlinked; lives on until it is put
+ *
+ * Invariants (under `lock`):
+ *   - at most one output of a key is in cache->outputs, and no other touches the key's files;
+ *   - refs > 0; the last unref of a dirty output saves its map first;
+ *   - waiters != NULL implies downloads != NULL: a done() is to come that wakes or plans again.
+ *
+ * Maps are saved by a thread of their own, because a sync may take seconds and neither the network
+ * thread nor a reader may stop for it.  It is started with the first save, since the cache may be
+ * made before the driver forks.
+ */
+#include "log.h"
+#include "output_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct output_cache *output_cache_new(const char *dir, const struct remote *remote,
+				      const struct output_events *events)
+{
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return NULL;
+	struct output_cache *cache = calloc(1, sizeof(*cache));
+	if (!cache)
+		return NULL;
+	cache->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cache->dirfd < 0) {
+		int saved = errno;
+		free(cache);
+		errno = saved;
+		return NULL;
+	}
+	cache->remote = remote;
+	cache->events = *events;
+	pthread_mutex_init(&cache->names, NULL);
+	pthread_mutex_init(&cache->lock, NULL);
+	pthread_cond_init(&cache->work, NULL);
+	return cache;
+}
+
+/* Saves what is queued until the cache closes. */
+static void *saver_main(void *arg)
+{
+	struct output_cache *cache = arg;
+
+	pthread_mutex_lock(&cache->lock);
+	for (;;) {
+		while (!cache->queue && !cache->closing)
+			pthread_cond_wait(&cache->work, &cache->lock);
+		struct output *output = cache->queue;
+		if (!output)
+			break;
+		cache->queue = output->queue_next;
+		output->queued = false;
+		pthread_mutex_unlock(&cache->lock);
+		output_save(output);
+		output_unref(output);
+		pthread_mutex_lock(&cache->lock);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	return NULL;
+}
+
+void output_cache_free(struct output_cache *cache)
+{
+	if (!cache)
+		return;
+	pthread_mutex_lock(&cache->lock);
+	cache->closing = true;
+	pthread_cond_signal(&cache->work);
+	bool runs = cache->saver_runs;
+	pthread_mutex_unlock(&cache->lock);
+	if (runs)
+		pthread_join(cache->saver, NULL);
+	else
+		saver_main(cache);
+	if (cache->outputs)
+		log_error("output %llu-%u is still held", (unsigned long long)cache->outputs->job,
+			  cache->outputs->index);
+	pthread_cond_destroy(&cache->work);
+	pthread_mutex_destroy(&cache->lock);
+	pthread_mutex_destroy(&cache->names);
+	close(cache->dirfd);
+	free(cache);
+}
+
+static void start_saver_locked(struct output_cache *cache)
+{
+	sigset_t all, old;
+
+	/* Signals are for the threads that wait for them. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&cache->saver, NULL, saver_main, cache);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		log_errno(-r, "cannot start the thread that saves the cache's maps");
+	cache->saver_runs = !r;
+}
+
+void output_queue_save_locked(struct output *output)
+{
+	struct output_cache *cache = output->cache;
+
+	if (output->queued)
+		return;
+	output->queued = true;
+	output->refs++;
+	output->queue_next = NULL;
+	struct output **tail = &cache->queue;
+	while (*tail)
+		tail = &(*tail)->queue_next;
+	*tail = output;
+	/* Without the thread the queue is saved when the cache is freed. */
+	if (!cache->saver_runs && !cache->closing)
+		start_saver_locked(cache);
+	pthread_cond_signal(&cache->work);
+}
+
+static void unlist_locked(struct output *output)
+{
+	struct output **p = &output->cache->outputs;
+
+	while (*p && *p != output)
+		p = &(*p)->next;
+	if (*p)
+		*p = output->next;
+}
+
+static void destroy(struct output *output)
+{
+	if (output->fd >= 0)
+		close(output->fd);
+	range_set_release(&output->have);
+	free(output->url);
+	free(output->etag);
+	free(output);
+}
+
+void output_unref(struct output *output)
+{
+	struct output_cache *cache = output->cache;
+
+	pthread_mutex_lock(&cache->lock);
+	if (output->refs == 1 && output->dirty && !output->stale)
+		output_queue_save_locked(output);
+	bool last = --output->refs == 0;
+	if (last && !output->stale)
+		unlist_locked(output);
+	pthread_mutex_unlock(&cache->lock);
+	if (last)
+		destroy(output);
+}
+
+void output_put(struct output *output)
+{
+	if (output)
+		output_unref(output);
+}
+
+static struct output *find_locked(struct output_cache *cache, const struct output_source *source)
+{
+	struct output *o = cache->outputs;
+
+	while (o && (o->job != source->job || o->index != source->index))
+		o = o->next;
+	return o;
+}
+
+/* A source without an ETag contradicts nothing: the cached one is checked with every fetch. */
+static bool same_object_locked(const struct output *output, const struct output_source *source)
+{
+	return output->size == source->size &&
+	       (!source->etag || (output->etag && !strcmp(output->etag, source->etag)));
+}
+
+static void set_url_locked(struct output *output, const char *url)
+{
+	char *copy = strcmp(output->url, url) ? strdup(url) : NULL;
+
+	if (!copy)
+		return;
+	free(output->url);
+	output->url = copy;
+}
+
+static void detach_locked(struct output *output, int error)
+{
+	unlist_locked(output);
+	output->stale = error;
+	output_kill_downloads_locked(output);
+}
+
+void output_detach(struct output *output, int error)
+{
+	struct output_cache *cache = output->cache;
+
+	pthread_mutex_lock(&cache->names);
+	pthread_mutex_lock(&cache->lock);
+	bool owned = !output->stale;
+	if (owned)
+		detach_locked(output, error);
+	pthread_mutex_unlock(&cache->lock);
+	if (owned)
+		output_unlink_named(cache, output->job, output->index);
+	pthread_mutex_unlock(&cache->names);
+}
+
+void output_drop(struct output *output)
+{
+	struct output_cache *cache = output->cache;
+
+	pthread_mutex_lock(&cache->names);
+	pthread_mutex_lock(&cache->lock);
+	bool owned = !output->stale;
+	range_set_clear(&output->have);
+	output->dirty = false;
+	output->epoch++;
+	output_kill_downloads_locked(output);
+	pthread_mutex_unlock(&cache->lock);
+	if (owned)
+		output_unlink_map_named(output);
+	pthread_mutex_unlock(&cache->names);
+}
+
+/* An output that is not in the table; its files belong to nobody else. */
+static int make_named(struct output_cache *cache, const struct output_source *source,
+		      struct output **out)
+{
+	struct output *output = calloc(1, sizeof(*output));
+
+	if (!output)
+		return -ENOMEM;
+	output->cache = cache;
+	output->job = source->job;
+	output->index = source->index;
+	output->size = source->size;
+	output->glb = source->glb;
+	output->fd = -1;
+	output->refs = 1;
+	range_set_init(&output->have);
+	output->url = strdup(source->url);
+	output->etag = source->etag ? strdup(source->etag) : NULL;
+	int r = -ENOMEM;
+	if (output->url && (output->etag || !source->etag))
+		r = output_files_open_named(output);
+	if (r < 0) {
+		destroy(output);
+		return r;
+	}
+	pthread_mutex_lock(&cache->lock);
+	output->next = cache->outputs;
+	cache->outputs = output;
+	pthread_mutex_unlock(&cache->lock);
+	*out = output;
+	return 0;
+}
+
+static int open_named(struct output_cache *cache, const struct output_source *source,
+		      struct output **out)
+{
+	pthread_mutex_lock(&cache->lock);
+	struct output *found = find_locked(cache, source);
+	bool same = found && same_object_locked(found, source);
+	if (same) {
+		found->refs++;
+		set_url_locked(found, source->url);
+		*out = found;
+	} else if (found) {
+		detach_locked(found, -ESTALE);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	if (same)
+		return 0;
+	if (found)
+		output_unlink_named(cache, source->job, source->index);
+	return make_named(cache, source, out);
+}
+
+int output_open(struct output_cache *cache, const struct output_source *source, struct output **out)
+{
+	pthread_mutex_lock(&cache->names);
+	int r = open_named(cache, source, out);
+	pthread_mutex_unlock(&cache->names);
+	return r;
+}
+
+int output_fd(const struct output *output)
+{
+	return output->fd;
+}
+
+uint64_t output_cached(struct output *output)
+{
+	pthread_mutex_lock(&output->cache->lock);
+	uint64_t total = range_set_total(&output->have);
+	pthread_mutex_unlock(&output->cache->lock);
+	return total;
+}
+
+void output_forget(struct output_cache *cache, uint64_t job)
+{
+	pthread_mutex_lock(&cache->names);
+	pthread_mutex_lock(&cache->lock);
+	for (struct output *o = cache->outputs, *next; o; o = next) {
+		next = o->next;
+		if (o->job == job)
+			detach_locked(o, -ESTALE);
+	}
+	pthread_mutex_unlock(&cache->lock);
+	output_unlink_job_named(cache, job);
+	pthread_mutex_unlock(&cache->names);
+}
+
+int output_statfs(struct output_cache *cache, struct statvfs *out)
+{
+	return fstatvfs(cache->dirfd, out) < 0 ? -errno : 0;
+}

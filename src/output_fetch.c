@@ -1,0 +1,413 @@
+/*
+ * output_fetch - downloads
+ *
+ * A download owes the bytes [pos, end) and runs one request after another until it has them:
+ *
+ *   event                              next
+ *   data                               stored; pos moves up
+ *   pos reached end                    over; a stream goes on behind it
+ *   cut, timed out, 5xx                asked again from pos; over after MAX_TRIES without a byte
+ *   refused, expired, disk error       over, failed() told
+ *   another object at the server       output detached, over, failed() told
+ *   bad copy                           all downloads dead, all ranges dropped; planned again
+ *   killed (dead)                      over
+ *   the remote stops                   over, nothing more is begun
+ *
+ * When one is over, waiters whose bytes nobody owes now get the error, if there was one, and all
+ * others are planned again.  Callbacks come on one thread, so downloads of an output never store
+ * at the same time, and a byte that is there is never written again.
+ *
+ * Invariants (under `lock`): the [pos, end) of downloads that are not dead are disjoint, but where
+ * a server that ignores ranges sends the whole object; at most MAX_DOWNLOADS, dead ones included.
+ */
+#include "log.h"
+#include "output_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_TRIES 4
+/* A second is what a crash may cost; counted in time, so that a fast download is hardly synced. */
+#define SAVE_AFTER_MS 1000
+
+static int fetch_begin(void *arg, const struct remote_object *object);
+static int fetch_data(void *arg, uint64_t offset, const void *data, size_t len);
+static void fetch_done(void *arg, const struct remote_object *result);
+
+/* Asks the remote for what D owes. */
+static int request_locked(struct download *d)
+{
+	struct output *o = d->output;
+
+	d->asked_start = o->no_ranges ? 0 : d->pos;
+	d->asked_end = o->no_ranges ? o->size : d->end;
+	d->progress = false;
+	struct remote_fetch fetch = {
+		.url = o->url,
+		.start = d->asked_start,
+		.end = d->asked_end,
+		.size = o->size,
+		.etag = o->etag,
+		.begin = fetch_begin,
+		.data = fetch_data,
+		.done = fetch_done,
+		.arg = d,
+	};
+	return o->cache->remote->fetch(o->cache->remote->ctx, &fetch, &d->id);
+}
+
+int output_begin_locked(struct output *output, struct plan plan)
+{
+	struct download *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	if (output->no_ranges)
+		plan = (struct plan){ 0, output->size, true };
+	d->output = output;
+	d->start = plan.start;
+	d->pos = plan.start + range_set_run(&output->have, plan.start);
+	d->end = plan.end;
+	d->stream = plan.stream;
+	int r = request_locked(d);
+	if (r < 0) {
+		free(d);
+		/* The driver ends, or the URL is none that may be fetched. */
+		log_debug("output %llu-%u: no download: %s", (unsigned long long)output->job,
+			  output->index, strerror(-r));
+		return -EIO;
+	}
+	d->next = output->downloads;
+	output->downloads = d;
+	output->refs++;
+	return 0;
+}
+
+void output_kill_downloads_locked(struct output *output)
+{
+	const struct remote *remote = output->cache->remote;
+
+	for (struct download *d = output->downloads; d; d = d->next) {
+		if (!d->dead)
+			remote->cancel(remote->ctx, d->id);
+		d->dead = true;
+	}
+}
+
+/* The server sends the object from its start: D takes over the whole of it, unless another did. */
+static int take_whole_locked(struct download *d)
+{
+	struct output *o = d->output;
+
+	o->no_ranges = true;
+	for (struct download *other = o->downloads; other; other = other->next) {
+		if (other != d && !other->dead && other->asked_start == 0 &&
+		    other->end == o->size) {
+			d->dead = true;
+			return -1;
+		}
+	}
+	d->start = 0;
+	d->pos = range_set_run(&o->have, 0);
+	d->asked_start = 0;
+	d->end = o->size;
+	d->stream = true;
+	return 0;
+}
+
+static int begin_locked(struct download *d, const struct remote_object *object)
+{
+	struct output *o = d->output;
+
+	if (d->dead)
+		return -1;
+	/* The ETag was not known when this was asked: the first answer sets it. */
+	if (!o->etag && object->etag)
+		o->etag = strdup(object->etag);
+	d->changed = (object->etag && o->etag && strcmp(object->etag, o->etag)) ||
+		     (object->size >= 0 && (uint64_t)object->size != o->size);
+	if (d->changed)
+		return -1;
+	if (object->start == (int64_t)d->asked_start)
+		return 0;
+	return object->start == 0 ? take_whole_locked(d) : -1;
+}
+
+static int fetch_begin(void *arg, const struct remote_object *object)
+{
+	struct download *d = arg;
+
+	pthread_mutex_lock(&d->output->cache->lock);
+	int r = begin_locked(d, object);
+	pthread_mutex_unlock(&d->output->cache->lock);
+	return r;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void note_growth_locked(struct output *output, bool whole)
+{
+	int64_t now = now_ms();
+
+	if (!output->dirty) {
+		output->dirty = true;
+		output->dirty_ms = now;
+	}
+	if (whole || now - output->dirty_ms >= SAVE_AFTER_MS)
+		output_queue_save_locked(output);
+}
+
+static int write_all(int fd, uint64_t offset, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, data, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Will [start, end) complete the GLB header? */
+static bool header_due_locked(const struct output *output, uint64_t start, uint64_t end)
+{
+	uint64_t header = output->size < 12 ? output->size : 12;
+
+	return output->glb && start < header && range_set_covers(&output->have, 0, start) &&
+	       (end >= header || range_set_covers(&output->have, end, header));
+}
+
+/* Checked as soon as the header's bytes have come and before anybody is told of them, so that no
+ * reader sees the start of a bad copy.  The first bad copy is fetched once more; then readers are
+ * told. */
+static int check_copy(struct download *d)
+{
+	struct output *o = d->output;
+
+	if (output_check_glb(o, o->bad_why, sizeof(o->bad_why))) {
+		o->bad = 0;
+		return 0;
+	}
+	log_warn("output %llu-%u: bad copy: %s", (unsigned long long)o->job, o->index, o->bad_why);
+	output_drop(o);
+	if (++o->bad > 1)
+		d->error = -EBADMSG;
+	return -1;
+}
+
+/* Tells of the bytes [start, end), which are in the file. */
+static int publish(struct download *d, uint64_t start, uint64_t end)
+{
+	struct output *o = d->output;
+	struct output_waiter *ready = NULL;
+	bool whole = false;
+
+	pthread_mutex_lock(&o->cache->lock);
+	int r = d->dead ? -1 : range_set_add(&o->have, start, end);
+	if (!r) {
+		d->progress = true;
+		d->pos += range_set_run(&o->have, d->pos);
+		whole = range_set_covers(&o->have, 0, o->size);
+		note_growth_locked(o, whole);
+		ready = output_take_ready_locked(o);
+	} else if (!d->dead) {
+		d->error = r;
+	}
+	pthread_mutex_unlock(&o->cache->lock);
+	output_wake(ready);
+	if (whole && o->cache->events.whole)
+		o->cache->events.whole(o->cache->events.ctx, o->job, o->index);
+	return r;
+}
+
+/* Stores the missing bytes [start, end).  A disk that takes no more fails the download: it is here
+ * that readers could be served from DATA instead. */
+static int store(struct download *d, uint64_t start, uint64_t end, const char *data, bool header)
+{
+	int r = write_all(d->output->fd, start, data, end - start);
+
+	if (r < 0) {
+		d->error = r;
+		return r;
+	}
+	if (header && check_copy(d))
+		return -1;
+	return publish(d, start, end);
+}
+
+static int fetch_data(void *arg, uint64_t offset, const void *data, size_t len)
+{
+	struct download *d = arg;
+	struct output *o = d->output;
+	uint64_t at = offset;
+
+	for (;;) {
+		pthread_mutex_lock(&o->cache->lock);
+		uint64_t limit = offset + len < d->end ? offset + len : d->end;
+		if (at < limit)
+			at += range_set_run(&o->have, at);
+		uint64_t end = at < limit ? range_set_gap_end(&o->have, at, limit) : at;
+		bool header = header_due_locked(o, at, end);
+		bool stop = d->dead || (d->pos >= d->end && d->end < d->asked_end);
+		pthread_mutex_unlock(&o->cache->lock);
+		if (stop || at >= limit)
+			return stop;
+		if (store(d, at, end, (const char *)data + (at - offset), header))
+			return -1;
+		at = end;
+	}
+}
+
+enum verdict {
+	OVER,    /* it has what it owed */
+	DROPPED, /* dead */
+	AGAIN,
+	FAILED,
+	CHANGED,
+	STOPPED,
+};
+
+static bool worth_another_try(const struct remote_object *result)
+{
+	long status = result->http_status;
+
+	switch (result->fault) {
+	case REMOTE_OK: return status < 300 || status >= 500 || status == 408 || status == 429;
+	case REMOTE_DNS:
+	case REMOTE_CONNECT:
+	case REMOTE_TIMEOUT:
+	case REMOTE_CUT:
+	case REMOTE_ABORTED: return true;
+	default: return false;
+	}
+}
+
+static enum verdict judge_locked(struct download *d, const struct remote_object *result)
+{
+	struct output *o = d->output;
+	bool good = result->fault == REMOTE_OK && result->http_status < 300;
+	uint64_t owed = d->asked_end < d->end ? d->asked_end : d->end;
+
+	if (d->error)
+		return FAILED;
+	if (d->dead)
+		return DROPPED;
+	if (d->changed || result->fault == REMOTE_CHANGED)
+		return CHANGED;
+	if (result->fault == REMOTE_STOPPED)
+		return STOPPED;
+	if (d->pos >= d->end || (good && range_set_covers(&o->have, d->asked_start, owed)))
+		return OVER;
+	if (d->progress)
+		d->tries = 0;
+	return worth_another_try(result) && ++d->tries < MAX_TRIES ? AGAIN : FAILED;
+}
+
+/* The sentence for the person. */
+static void explain(const struct download *d, enum verdict verdict,
+		    const struct remote_object *result, char *why, size_t size)
+{
+	long status = result->http_status;
+
+	if (verdict == CHANGED)
+		snprintf(why, size,
+			 "the object at the server is not the one that was announced any more "
+			 "(stale): %s",
+			 result->detail);
+	else if (d->error == -EBADMSG)
+		snprintf(why, size, "the file that the server sends is damaged: %s",
+			 d->output->bad_why);
+	else if (d->error)
+		snprintf(why, size, "cannot write to the cache: %s", strerror(-d->error));
+	else if (result->fault == REMOTE_OK && (status == 403 || status == 404 || status == 410))
+		snprintf(why, size, "the media URL has expired (HTTP %ld)", status);
+	else if (result->fault == REMOTE_OK && status >= 300)
+		snprintf(why, size, "the media server answered HTTP %ld", status);
+	else
+		snprintf(why, size, "the download failed: %s", result->detail);
+}
+
+static void unlink_download_locked(struct download *d)
+{
+	struct download **p = &d->output->downloads;
+
+	while (*p != d)
+		p = &(*p)->next;
+	*p = d->next;
+}
+
+/* D is over: fails the waiters that it leaves alone, plans for the others.  Gives those to wake. */
+static struct output_waiter *retire_locked(struct download *d, enum verdict verdict)
+{
+	struct output *o = d->output;
+	struct output_waiter *woken = NULL;
+	int error = 0;
+
+	unlink_download_locked(d);
+	if (verdict == STOPPED)
+		o->cache->stopped = true;
+	if (o->stale)
+		error = o->stale;
+	else if (o->cache->stopped || verdict == FAILED)
+		error = d->error && d->error != -EBADMSG ? d->error : -EIO;
+	for (struct output_waiter *w = o->waiters, *next; w; w = next) {
+		next = w->next;
+		int r = error && !output_owed_locked(o, w->start, w->end) ? error : 0;
+		if (!r && !o->stale && !o->cache->stopped)
+			r = output_plan_locked(o, w->start, w->end);
+		if (r < 0)
+			output_take_locked(o, w, r, &woken);
+	}
+	if (verdict == OVER && d->stream && !o->stale && !o->cache->stopped)
+		output_go_on_locked(o, d->pos < d->end ? d->pos : d->end);
+	return woken;
+}
+
+static void fetch_done(void *arg, const struct remote_object *result)
+{
+	struct download *d = arg;
+	struct output *o = d->output;
+	const struct output_events *events = &o->cache->events;
+	struct output_waiter *woken = NULL;
+	char why[256] = "";
+
+	pthread_mutex_lock(&o->cache->lock);
+	enum verdict verdict = judge_locked(d, result);
+	pthread_mutex_unlock(&o->cache->lock);
+	if (verdict == CHANGED)
+		output_detach(o, -EIO);
+	if (verdict == CHANGED || verdict == FAILED)
+		explain(d, verdict, result, why, sizeof(why));
+	/* Told before the readers wake, so that they find the reason. */
+	if (*why)
+		log_warn("output %llu-%u: %s", (unsigned long long)o->job, o->index, why);
+	if (*why && events->failed)
+		events->failed(events->ctx, o->job, o->index, why);
+
+	pthread_mutex_lock(&o->cache->lock);
+	bool again = verdict == AGAIN && !d->dead && request_locked(d) == 0;
+	if (verdict == AGAIN && !again)
+		verdict = d->dead ? DROPPED : FAILED;
+	if (!again)
+		woken = retire_locked(d, verdict);
+	pthread_mutex_unlock(&o->cache->lock);
+	output_wake(woken);
+	if (!again) {
+		free(d);
+		output_unref(o);
+	}
+}

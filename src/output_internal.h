@@ -1,0 +1,152 @@
+/*
+ * output_internal - what the parts of output share
+ *
+ * output.c        the outputs: opening, sharing, forgetting; the thread that saves maps
+ * output_read.c   the readers: present or not, waiting, waking, giving up
+ * output_plan.c   what is fetched for a read
+ * output_fetch.c  the downloads: requests, the remote's callbacks, retries, failures
+ * output_map.c    the files: data and map, their names, loading, saving
+ *
+ * Locks:  names, then lock.
+ *   names  a key's files and its place in cache->outputs change together under it; held for short
+ *          system calls on names and maps, never for a sync of data.
+ *   lock   all fields below that are not marked constant; held for moments, never over a system
+ *          call on a file.  The remote's fetch and cancel are called under it: by contract they
+ *          neither block nor call back, and so a download is never seen without its id.
+ * Where a function ends in _locked, the caller holds `lock`; where it ends in _named, `names`.
+ */
+#ifndef OUTPUT_INTERNAL_H
+#define OUTPUT_INTERNAL_H
+
+#include "output.h"
+#include "range.h"
+
+#include <pthread.h>
+
+/* What a download is to bring. */
+struct plan {
+	uint64_t start;
+	uint64_t end;
+	bool stream;
+};
+
+/* One request's worth of bytes, with its retries.  Freed by done(). */
+struct download {
+	struct output *output; /* constant; holds a reference */
+	struct download *next;
+	uint64_t start;       /* first byte it was begun for */
+	uint64_t pos;         /* next byte it owes */
+	uint64_t end;         /* one past the last; moves down when a far read takes a window */
+	uint64_t asked_start; /* of the request that is under way */
+	uint64_t asked_end;
+	uint64_t id;    /* the remote's */
+	unsigned tries; /* in a row without a new byte */
+	bool progress;  /* a new byte came since the request was begun */
+	bool stream;    /* goes on behind its end, to the end of the object */
+	bool dead;      /* its bytes are not wanted any more; only done() is still to come */
+	bool changed;   /* network thread only; begin() saw another object */
+	int error;      /* network thread only; local failure, -errno */
+};
+
+struct output {
+	/* Constant. */
+	struct output_cache *cache;
+	uint64_t job;
+	unsigned index;
+	uint64_t size;
+	bool glb;
+	int fd;
+
+	unsigned refs;       /* readers, downloads, the save queue */
+	struct output *next; /* in cache->outputs while stale is 0 */
+	char *url;
+	char *etag; /* NULL: unknown so far */
+	struct range_set have;
+	struct download *downloads;
+	struct output_waiter *waiters; /* newest first */
+	int stale;                     /* not 0: what missing bytes answer; its files are gone */
+	bool no_ranges;                /* the server sends the whole object whatever it is asked */
+
+	/* Network thread only. */
+	unsigned bad; /* copies in a row that failed their check */
+	char bad_why[160];
+
+	unsigned epoch; /* counts drops: a map of an older epoch must not be saved */
+	bool dirty;     /* `have` grew since the last save */
+	bool unsafe;    /* a sync failed: what it lost is unknown, so no map is saved any more */
+	int64_t dirty_ms;
+	bool queued;
+	struct output *queue_next;
+};
+
+struct output_cache {
+	/* Constant. */
+	const struct remote *remote;
+	struct output_events events;
+	int dirfd;
+
+	pthread_mutex_t names;
+	pthread_mutex_t lock;
+
+	struct output *outputs;
+	bool stopped; /* the remote ends: no download is begun */
+
+	pthread_t saver;
+	pthread_cond_t work;
+	bool saver_runs;
+	bool closing;
+	struct output *queue; /* outputs whose map is to be saved */
+};
+
+/* output.c */
+
+void output_unref(struct output *output);
+/* Has the map saved soon, by the saver. */
+void output_queue_save_locked(struct output *output);
+/* Takes OUTPUT out of the cache for good: its files are deleted, its downloads end, and what is
+ * missing answers ERROR from now on (waiters: when the downloads have ended). */
+void output_detach(struct output *output, int error);
+/* A bad copy: forgets all ranges and ends the downloads, so that it is fetched again. */
+void output_drop(struct output *output);
+
+/* output_read.c */
+
+/* Takes W off OUTPUT's waiters and puts it in front of LIST; ERROR is what its next read gives. */
+void output_take_locked(struct output *output, struct output_waiter *w, int error,
+			struct output_waiter **list);
+/* Takes those whose bytes are there. */
+struct output_waiter *output_take_ready_locked(struct output *output);
+/* Wakes a list; no lock held. */
+void output_wake(struct output_waiter *list);
+
+/* output_plan.c */
+
+/* Sees to it that every missing byte of [start, end) is on its way, or that a download's end will
+ * plan again.  0: OUTPUT has a download whose done() is to come. */
+int output_plan_locked(struct output *output, uint64_t start, uint64_t end);
+/* Is every missing byte of [start, end) owed by a download? */
+bool output_owed_locked(const struct output *output, uint64_t start, uint64_t end);
+/* A stream was over at POS: the next one goes on, unless another stream is there already. */
+void output_go_on_locked(struct output *output, uint64_t pos);
+
+/* output_fetch.c */
+
+/* Begins a download.  0 or -EIO, -ENOMEM. */
+int output_begin_locked(struct output *output, struct plan plan);
+/* Ends all downloads; nothing more is taken from them. */
+void output_kill_downloads_locked(struct output *output);
+
+/* output_map.c */
+
+/* Opens the data file and loads the map, or starts an empty one.  0 or -errno. */
+int output_files_open_named(struct output *output);
+void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned index);
+void output_unlink_map_named(struct output *output);
+/* All files of JOB, whatever their index. */
+void output_unlink_job_named(struct output_cache *cache, uint64_t job);
+/* Syncs the data, then replaces the map.  Blocks; the saver's. */
+void output_save(struct output *output);
+/* Is the copy's GLB header that of a file of OUTPUT's size?  If not, gives false and the reason. */
+bool output_check_glb(const struct output *output, char *why, size_t size);
+
+#endif

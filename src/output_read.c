@@ -1,0 +1,115 @@
+/*
+ * output_read - readers and their waiting
+ *
+ * A waiter is, by turns:
+ *
+ *   idle      waiting == false, error == 0
+ *   waiting   waiting == true, in output->waiters; only output_cancel() or a taking ends this
+ *   taken     waiting == false, in a list of one thread that is about to wake it; cancel is too
+ * late woken     the owner's again; error says what output_read() gives if the bytes are not there
+ *
+ * Taking and cancelling are decided under `lock`, so exactly one of them happens.
+ */
+#include "output_internal.h"
+
+#include <errno.h>
+
+static void add_waiter_locked(struct output *output, struct output_waiter *w, uint64_t start,
+			      uint64_t end)
+{
+	w->start = start;
+	w->end = end;
+	w->waiting = true;
+	w->prev = NULL;
+	w->next = output->waiters;
+	if (w->next)
+		w->next->prev = w;
+	output->waiters = w;
+}
+
+static void remove_waiter_locked(struct output *output, struct output_waiter *w)
+{
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		output->waiters = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->next = w->prev = NULL;
+	w->waiting = false;
+}
+
+void output_take_locked(struct output *output, struct output_waiter *w, int error,
+			struct output_waiter **list)
+{
+	remove_waiter_locked(output, w);
+	w->error = error;
+	w->next = *list;
+	*list = w;
+}
+
+struct output_waiter *output_take_ready_locked(struct output *output)
+{
+	struct output_waiter *ready = NULL;
+
+	for (struct output_waiter *w = output->waiters, *next; w; w = next) {
+		next = w->next;
+		if (range_set_covers(&output->have, w->start, w->end))
+			output_take_locked(output, w, 0, &ready);
+	}
+	return ready;
+}
+
+void output_wake(struct output_waiter *list)
+{
+	while (list) {
+		struct output_waiter *w = list;
+		/* Once woken, W may be freed or waiting again. */
+		list = w->next;
+		w->next = NULL;
+		w->wake(w);
+	}
+}
+
+static ssize_t read_locked(struct output *output, uint64_t start, uint64_t end,
+			   struct output_waiter *w)
+{
+	int failed = w->error;
+
+	w->error = 0;
+	if (range_set_covers(&output->have, start, end))
+		return (ssize_t)(end - start);
+	if (failed)
+		return failed;
+	if (output->stale)
+		return output->stale;
+	if (output->cache->stopped)
+		return -EIO;
+	int r = output_plan_locked(output, start, end);
+	if (r < 0)
+		return r;
+	add_waiter_locked(output, w, start, end);
+	return -EINPROGRESS;
+}
+
+ssize_t output_read(struct output *output, uint64_t offset, size_t len,
+		    struct output_waiter *waiter)
+{
+	if (offset >= output->size)
+		return 0;
+	uint64_t end = len < output->size - offset ? offset + len : output->size;
+	pthread_mutex_lock(&output->cache->lock);
+	ssize_t r = read_locked(output, offset, end, waiter);
+	pthread_mutex_unlock(&output->cache->lock);
+	return r;
+}
+
+bool output_cancel(struct output *output, struct output_waiter *waiter)
+{
+	pthread_mutex_lock(&output->cache->lock);
+	bool waiting = waiter->waiting;
+	if (waiting)
+		remove_waiter_locked(output, waiter);
+	pthread_mutex_unlock(&output->cache->lock);
+	return waiting;
+}
