@@ -127,12 +127,10 @@ static void apply_fault(struct body *b, const json_t *fault)
 	static const struct {
 		const char *what;
 		enum body_end end;
-	} ends[] = {
-		{"close_after",  END_CLOSE},
-		{ "bump_after",  END_CLOSE},
-		{ "reset_after", END_RESET},
-		{ "stall_after", END_STALL}
-	};
+	} ends[] = { { "close_after", END_CLOSE },
+		     { "bump_after", END_CLOSE },
+		     { "reset_after", END_RESET },
+		     { "stall_after", END_STALL } };
 
 	for (int i = 0; i < 4; i++)
 		if (fault_is(fault, ends[i].what))
@@ -310,14 +308,14 @@ static enum MHD_Result handle_object(struct MHD_Connection *c, const char *url, 
 	json_t *fault = fault_take(v->get ? AT_CDN : AT_HEAD, "body", image, o.id, ST_NONE);
 	if (fault_is(fault, "bump"))
 		settings_bump();
-	if (answer_replace(c, fault, o.id, &result))
-		known = false;
-	else if (!known || !find_object(url, &o))
-		result = send_error(c, 404);
-	else if (is_expired(c, &code))
-		result = send_error(c, code);
-	else
-		result = send_object(c, &o, v, fault);
+	if (!answer_replace(c, fault, o.id, &result)) {
+		if (!known || !find_object(url, &o))
+			result = send_error(c, 404);
+		else if (is_expired(c, &code))
+			result = send_error(c, code);
+		else
+			result = send_object(c, &o, v, fault);
+	}
 	json_decref(fault);
 	request_view_release(&view);
 	return result;
@@ -363,7 +361,7 @@ enum MHD_Result cdn_handle(void *cls, struct MHD_Connection *c, const char *url,
 	v->sent_before = raw_bytes_sent(raw_socket(c));
 	if (header(c, KEY_HEADER))
 		ledger_count(C_KEYS_AT_CDN, 1);
-	if (!v->get && strcmp(method, "HEAD"))
+	if (!v->get && strcmp(method, "HEAD") != 0)
 		return send_error(c, 405);
 	count(v);
 	if (!strncmp(url, "/images/", 8) && n > 12 && !strcmp(url + n - 4, ".png"))

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -29,10 +28,19 @@ static bool is_empty(const struct slot *s)
 	return !s->busy && s->size == 0;
 }
 
+static bool same(const struct glb_spec *a, const struct glb_spec *b)
+{
+	return a->image == b->image && a->seed == b->seed &&
+	       !(a->mesh_scale < b->mesh_scale || a->mesh_scale > b->mesh_scale) &&
+	       a->bytes == b->bytes && a->vertices == b->vertices && a->texture == b->texture &&
+	       a->resolution == b->resolution && a->remesh == b->remesh &&
+	       a->variant == b->variant && a->version == b->version;
+}
+
 static struct slot *find_locked(const struct glb_spec *spec)
 {
 	for (int i = 0; i < SLOTS; i++)
-		if (!is_empty(&slots[i]) && !memcmp(&slots[i].spec, spec, sizeof(*spec)))
+		if (!is_empty(&slots[i]) && same(&slots[i].spec, spec))
 			return &slots[i];
 	return NULL;
 }

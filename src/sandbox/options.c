@@ -72,22 +72,22 @@ enum { LISTEN = 1, PORT, CDN_PORT, READY, LEDGER, BALANCE, KEY, QUEUE_TIME, PROC
 enum { CONTROL = 20, WEBHOOK, LIFELINE, PRINT_VERSION, HELP };
 
 static const struct option options[] = {
-	{"listen",              required_argument, NULL, LISTEN       },
-	{ "port",               required_argument, NULL, PORT         },
-	{ "cdn-port",           required_argument, NULL, CDN_PORT     },
-	{ "ready",              required_argument, NULL, READY        },
-	{ "ledger",             required_argument, NULL, LEDGER       },
-	{ "balance",            required_argument, NULL, BALANCE      },
-	{ "key",                required_argument, NULL, KEY          },
-	{ "queue-time",         required_argument, NULL, QUEUE_TIME   },
-	{ "process-time",       required_argument, NULL, PROCESS_TIME },
-	{ "rate",               required_argument, NULL, RATE         },
-	{ "control",            required_argument, NULL, CONTROL      },
-	{ "allow-http-webhook", no_argument,       NULL, WEBHOOK      },
-	{ "lifeline",           required_argument, NULL, LIFELINE     },
-	{ "version",            no_argument,       NULL, PRINT_VERSION},
-	{ "help",               no_argument,       NULL, HELP         },
-	{ NULL,		 0,                 NULL, 0            },
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "port", required_argument, NULL, PORT },
+	{ "cdn-port", required_argument, NULL, CDN_PORT },
+	{ "ready", required_argument, NULL, READY },
+	{ "ledger", required_argument, NULL, LEDGER },
+	{ "balance", required_argument, NULL, BALANCE },
+	{ "key", required_argument, NULL, KEY },
+	{ "queue-time", required_argument, NULL, QUEUE_TIME },
+	{ "process-time", required_argument, NULL, PROCESS_TIME },
+	{ "rate", required_argument, NULL, RATE },
+	{ "control", required_argument, NULL, CONTROL },
+	{ "allow-http-webhook", no_argument, NULL, WEBHOOK },
+	{ "lifeline", required_argument, NULL, LIFELINE },
+	{ "version", no_argument, NULL, PRINT_VERSION },
+	{ "help", no_argument, NULL, HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static _Noreturn void usage(const char *text)

@@ -56,7 +56,8 @@ for charge in true false; do
 		faults "{\"at\":\"submit\",\"do\":\"${way%:*}\",\"charge\":$charge}"
 		submit "$GOOD"
 		eq "$CURL" "${way#*:}" "curl's status of ${way%:*}"
-		accepted $([ $charge = true ] && echo 1 || echo 0) "${way%:*} charge=$charge"
+		[ $charge = true ] && more=1 || more=0
+		accepted "$more" "${way%:*} charge=$charge"
 	done
 done
 posts=$(count posts)
