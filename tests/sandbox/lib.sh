@@ -139,8 +139,8 @@ release() { # point [count]
 get() { # curl arguments, from the CDN
 	CURL=0
 	rm -f "$T/body"
-	CODE=$(call -o "$T/body" -D "$T/head" -w '%{http_code}' "$@") ||
-		CURL=$?
+	# shellcheck disable=SC2034
+	CODE=$(call -o "$T/body" -D "$T/head" -w '%{http_code}' "$@") || CURL=$?
 }
 
 slice() { # file offset bytes
