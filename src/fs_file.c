@@ -212,13 +212,14 @@ struct read_park {
 	size_t size;
 };
 
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size);
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
+			int error);
 
 static void read_answer(struct fs_park *park, enum fs_why why)
 {
 	struct read_park *read = (struct read_park *)park;
 	if (why == FS_READY)
-		read_output(park->req, read->output, read->off, read->size);
+		read_output(park->req, read->output, read->off, read->size, read->waiter.error);
 	else
 		fuse_reply_err(park->req, why == FS_INTERRUPTED ? EINTR : EIO);
 }
@@ -244,7 +245,8 @@ static void reply_bytes(fuse_req_t req, struct output *output, uint64_t off, siz
 	fuse_reply_data(req, &bytes, 0);
 }
 
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size)
+/* ERROR is what an earlier waiter for the same bytes was woken with; 0: the first try. */
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size, int error)
 {
 	struct fs *fs = fs_of(req);
 	struct read_park *read = calloc(1, sizeof(*read));
@@ -256,6 +258,7 @@ static void read_output(fuse_req_t req, struct output *output, uint64_t off, siz
 	read->off = off;
 	read->size = size;
 	read->waiter.wake = read_wake;
+	read->waiter.error = error;
 	read->park.cancel = read_cancel;
 	read->park.answer = read_answer;
 	read->park.destroy = park_free;
@@ -279,7 +282,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
 	struct fs_handle *handle = fs_handle_of(fi);
 	if (handle->output)
-		read_output(req, handle->output, (uint64_t)off, size);
+		read_output(req, handle->output, (uint64_t)off, size, 0);
 	else if (handle->draft)
 		read_draft(req, handle->draft, size, off);
 	else if (node_kind(ino) == NODE_WAIT)

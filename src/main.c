@@ -298,6 +298,7 @@ static void end(struct driver *driver)
 {
 	if (driver->network)
 		fs_stop(driver->fs);
+	notify_stop(driver->notify);
 	if (driver->handlers)
 		fuse_remove_signal_handlers(driver->session);
 	if (driver->mounted)
