@@ -429,17 +429,12 @@ static const struct {
 	const char *media_type;
 	const char *extension;
 } extensions[] = {
-	{"model/glb",           "glb" },
-        { "model/gltf-binary",  "glb" },
-	{ "model/gltf+json",    "gltf"},
-        { "model/obj",          "obj" },
-	{ "model/stl",          "stl" },
-        { "model/vnd.usdz+zip", "usdz"},
-	{ "application/zip",    "zip" },
-        { "image/png",          "png" },
-	{ "image/jpeg",         "jpg" },
-        { "image/webp",         "webp"},
-	{ "video/mp4",          "mp4" },
+	{ "model/glb", "glb" },        { "model/gltf-binary", "glb" },
+	{ "model/gltf+json", "gltf" }, { "model/obj", "obj" },
+	{ "model/stl", "stl" },        { "model/vnd.usdz+zip", "usdz" },
+	{ "application/zip", "zip" },  { "image/png", "png" },
+	{ "image/jpeg", "jpg" },       { "image/webp", "webp" },
+	{ "video/mp4", "mp4" },
 };
 
 static const char *extension_of_type(const char *media_type)

@@ -144,24 +144,24 @@ static int set_debug(struct config *config, const char *value)
 }
 
 static const struct option options[] = {
-	{"key_file",      true,  set_key_file,
-         "FILE  the subscription key, readable by its owner only"                                              },
-	{ "state_dir",    true,  set_state_dir,    "DIR  where the books of all jobs are kept"                 },
-	{ "cache_dir",    true,  set_cache_dir,    "DIR  where models are kept once they were read"            },
-	{ "poll",         true,  set_poll,         "MIN[:MAX]  seconds between status requests of a job (5:10)"},
-	{ "submit",       true,  set_submit,
-         "queue|sync  keep what the service could not take, or refuse it (queue)"                              },
-	{ "submit_wait",  true,  set_submit_wait,
-         "S  a writer waits for the service's answer so long (30)"                                             },
-	{ "max_inflight", true,  set_max_inflight, "N  submissions under way at once (4)"                      },
-	{ "umask",        true,  set_umask,
-         "OCTAL  permissions taken from every file (022): who may write may spend"                             },
-	{ "log",          true,  set_log,          "error|warn|info|debug  how much is logged (warn)"          },
-	{ "ca_file",      true,  set_ca_file,      "FILE  certificates to trust instead of the system's"       },
-	{ "ready_fd",     true,  set_ready_fd,
-         "N  a newline is written to this descriptor when the mount serves"                                    },
-	{ "ro",           false, set_ro,           "never spend: nothing can be written"                       },
-	{ "debug",        false, set_debug,        "trace every request of the kernel (implies -f)"            },
+	{ "key_file", true, set_key_file,
+	  "FILE  the subscription key, readable by its owner only" },
+	{ "state_dir", true, set_state_dir, "DIR  where the books of all jobs are kept" },
+	{ "cache_dir", true, set_cache_dir, "DIR  where models are kept once they were read" },
+	{ "poll", true, set_poll, "MIN[:MAX]  seconds between status requests of a job (5:10)" },
+	{ "submit", true, set_submit,
+	  "queue|sync  keep what the service could not take, or refuse it (queue)" },
+	{ "submit_wait", true, set_submit_wait,
+	  "S  a writer waits for the service's answer so long (30)" },
+	{ "max_inflight", true, set_max_inflight, "N  submissions under way at once (4)" },
+	{ "umask", true, set_umask,
+	  "OCTAL  permissions taken from every file (022): who may write may spend" },
+	{ "log", true, set_log, "error|warn|info|debug  how much is logged (warn)" },
+	{ "ca_file", true, set_ca_file, "FILE  certificates to trust instead of the system's" },
+	{ "ready_fd", true, set_ready_fd,
+	  "N  a newline is written to this descriptor when the mount serves" },
+	{ "ro", false, set_ro, "never spend: nothing can be written" },
+	{ "debug", false, set_debug, "trace every request of the kernel (implies -f)" },
 };
 
 /* Passed to the mount itself. */
@@ -316,7 +316,7 @@ static int set_places(struct config *config, const char *mountpoint, char error[
 static void set_defaults(struct config *config)
 {
 	*config = (struct config){
-		.engine = {.sched = sched_policy_default(), .max_submissions = 4, .max_polls = 8},
+		.engine = { .sched = sched_policy_default(), .max_submissions = 4, .max_polls = 8 },
 		.submit_wait_ms = 30000,
 		.umask = 022,
 		.uid = getuid(),

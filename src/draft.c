@@ -23,6 +23,7 @@ struct draft {
 	char *asked;
 	char *refusal;
 	int error;
+	enum draft_use judged;
 };
 
 struct draft_box {
@@ -250,6 +251,7 @@ int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t s
 		memcpy(draft->data + offset, data, size);
 		draft->info.mtime = now;
 		draft->info.written = true;
+		draft->judged = DRAFT_SCRATCH;
 	}
 	pthread_mutex_unlock(&draft->box->lock);
 	return r;
@@ -270,6 +272,7 @@ int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
 	if (r == 0) {
 		draft->info.mtime = now;
 		draft->info.written = true;
+		draft->judged = DRAFT_SCRATCH;
 	}
 	if (r == 0 && size == 0) {
 		free(draft->asked);
@@ -431,7 +434,7 @@ static enum draft_verdict judge_locked(const struct draft *draft, enum draft_use
 				       struct draft_content *out, char **canonical,
 				       char error[PARAMS_ERROR_MAX])
 {
-	if (use == DRAFT_SCRATCH || draft->info.size == 0)
+	if (use == DRAFT_SCRATCH || draft->judged == use || draft->info.size == 0)
 		return DRAFT_NOTHING;
 	switch (use) {
 	case DRAFT_REQUEST: return judge_request(draft, out, canonical, error);
@@ -468,6 +471,8 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 		verdict = DRAFT_NOTHING;
 	else if (verdict != DRAFT_READY)
 		free(canonical);
+	if (verdict == DRAFT_READY || verdict == DRAFT_INVALID)
+		draft->judged = use;
 	if (verdict == DRAFT_INVALID)
 		refuse_locked(draft, error, EINVAL);
 	pthread_mutex_unlock(&draft->box->lock);

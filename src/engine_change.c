@@ -166,13 +166,16 @@ static void tell(struct engine *engine, const struct job *before, const struct j
 	}
 }
 
-static int refuse_commit(const struct change *change, const struct job *after, int r)
+static void log_refusal(const struct change *change, const struct job *after, int r)
 {
-	log_errno(r, "job %" PRIu64 ": could not be recorded", after->number);
+	if (!after->number) {
+		log_errno(r, "a new job could not be recorded");
+		return;
+	}
+	log_errno(r, "job %" PRIu64 " could not be recorded", after->number);
 	if (change->heard && after->request_id)
 		log_error("job %" PRIu64 ": its request id is %s", after->number,
 			  after->request_id);
-	return r;
 }
 
 /* The part of a change under `write`. */
@@ -189,7 +192,7 @@ static int change_locked(struct engine *engine, struct change *change, const str
 	if (r == 0) {
 		r = commit(engine, change, !before, after, line);
 		if (r < 0)
-			refuse_commit(change, after, r);
+			log_refusal(change, after, r);
 		if (r == 0 || change->heard) {
 			*fired = publish(engine, entry, job_get(after), actions, r < 0);
 			change->number = after->number;

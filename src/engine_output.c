@@ -161,6 +161,16 @@ static void apply(struct engine *engine, struct sizing *sizing)
 	free(reason);
 }
 
+/* Tells the outputs that may be open where they are to be had now. */
+static void renew(struct engine *engine, const struct job *job)
+{
+	struct output *output;
+
+	for (unsigned i = 0; i < job->output_count; i++)
+		if (engine_output(engine, job->number, i, &output) == 0)
+			output_put(output);
+}
+
 /* Every size was asked for. */
 static void conclude(struct sizing *sizing)
 {
@@ -173,8 +183,11 @@ static void conclude(struct sizing *sizing)
 	if (job &&
 	    (!sizing->why || job->state == JOB_COMPLETED || !keep_back(engine, sizing->number))) {
 		engine_poll_again(engine, sizing->number, sizing->why != NULL, -1);
-		if (is_better(job, sizing))
+		if (is_better(job, sizing)) {
 			apply(engine, sizing);
+			/* Those that were not shown before are not open. */
+			renew(engine, job);
+		}
 	}
 	job_put(job);
 	free_sizing(sizing);

@@ -283,7 +283,7 @@ static void list(fuse_req_t req, uint64_t dir, size_t size, uint64_t cookie, boo
 		return;
 	}
 	size_t used = 0;
-	struct entry entry;
+	struct entry entry = { 0 };
 	while (next_entry(fs_of(req), dir, cookie, &entry)) {
 		size_t need = add_entry(req, buf + used, size - used, &entry, plus);
 		if (need > size - used)
@@ -391,7 +391,7 @@ void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static bool is_empty(struct fs *fs, const struct job *job)
 {
-	struct entry entry;
+	struct entry entry = { 0 };
 	uint64_t dir = node_ino(job->number, NODE_JOB);
 	if (next_draft(fs, dir, NUMBERED, &entry))
 		return false;

@@ -84,11 +84,12 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fs_handle_free(fs, handle); /* the opener was interrupted: no release follows */
 }
 
-static void reply_slice(fuse_req_t req, const char *text, size_t len, off_t off, size_t size)
+/* Up to SIZE bytes of TEXT from OFF; *OUT is where they are. */
+static size_t slice(const char *text, size_t len, off_t off, size_t size, const char **out)
 {
 	size_t start = (size_t)off < len ? (size_t)off : len;
-	size_t there = len - start;
-	fuse_reply_buf(req, text + start, there < size ? there : size);
+	*out = text + start;
+	return len - start < size ? len - start : size;
 }
 
 static int refresh_locked(struct fs *fs, struct fs_handle *handle)
@@ -104,20 +105,40 @@ static int refresh_locked(struct fs *fs, struct fs_handle *handle)
 	return 0;
 }
 
-/* A reader sees one text from its offset 0 to the end, and a log goes on growing under it. */
-static void read_text(fuse_req_t req, struct fs_handle *handle, size_t size, off_t off)
+static int read_text_locked(struct fs *fs, struct fs_handle *handle, size_t size, off_t off,
+			    char **out, size_t *len)
 {
 	const struct node *node = node_of(node_kind(handle->ino));
 	bool grows = node && node->flags & NODE_GROWS;
+	if (off == 0 || !handle->text || (grows && (size_t)off >= handle->len)) {
+		int r = refresh_locked(fs, handle);
+		if (r)
+			return r;
+	}
+	const char *there;
+	*len = slice(handle->text, handle->len, off, size, &there);
+	*out = malloc(*len + 1);
+	if (!*out)
+		return -ENOMEM;
+	memcpy(*out, there, *len);
+	return 0;
+}
+
+/* A reader sees one text from its offset 0 to the end, and a log goes on growing under it. The
+ * reply is made of a copy, with no lock: once the reader has it, it may close, and the handle is
+ * gone. */
+static void read_text(fuse_req_t req, struct fs_handle *handle, size_t size, off_t off)
+{
+	char *text = NULL;
+	size_t len = 0;
 	pthread_mutex_lock(&handle->lock);
-	int r = 0;
-	if (off == 0 || !handle->text || (grows && (size_t)off >= handle->len))
-		r = refresh_locked(fs_of(req), handle);
+	int r = read_text_locked(fs_of(req), handle, size, off, &text, &len);
+	pthread_mutex_unlock(&handle->lock);
 	if (r)
 		fuse_reply_err(req, -r);
 	else
-		reply_slice(req, handle->text, handle->len, off, size);
-	pthread_mutex_unlock(&handle->lock);
+		fuse_reply_buf(req, text, len);
+	free(text);
 }
 
 static void read_draft(fuse_req_t req, struct draft *draft, size_t size, off_t off)
@@ -149,10 +170,11 @@ static void answer_ended(fuse_req_t req, uint64_t number, size_t size, off_t off
 		return;
 	}
 	char text[JOB_NAME_MAX];
-	int len = snprintf(text, sizeof(text), "%s\n", job_word(job));
+	const char *there;
+	snprintf(text, sizeof(text), "%s\n", job_word(job));
 	job_put(job);
-	reply_slice(req, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1, off,
-		    size);
+	size_t len = slice(text, strlen(text), off, size, &there);
+	fuse_reply_buf(req, there, len);
 }
 
 static void wait_answer(struct fs_park *park, enum fs_why why)
@@ -212,13 +234,14 @@ struct read_park {
 	size_t size;
 };
 
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size);
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
+			int error);
 
 static void read_answer(struct fs_park *park, enum fs_why why)
 {
 	struct read_park *read = (struct read_park *)park;
 	if (why == FS_READY)
-		read_output(park->req, read->output, read->off, read->size);
+		read_output(park->req, read->output, read->off, read->size, read->waiter.error);
 	else
 		fuse_reply_err(park->req, why == FS_INTERRUPTED ? EINTR : EIO);
 }
@@ -244,7 +267,8 @@ static void reply_bytes(fuse_req_t req, struct output *output, uint64_t off, siz
 	fuse_reply_data(req, &bytes, 0);
 }
 
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size)
+/* ERROR is what an earlier waiter for the same bytes was woken with; 0: the first try. */
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size, int error)
 {
 	struct fs *fs = fs_of(req);
 	struct read_park *read = calloc(1, sizeof(*read));
@@ -256,6 +280,7 @@ static void read_output(fuse_req_t req, struct output *output, uint64_t off, siz
 	read->off = off;
 	read->size = size;
 	read->waiter.wake = read_wake;
+	read->waiter.error = error;
 	read->park.cancel = read_cancel;
 	read->park.answer = read_answer;
 	read->park.destroy = park_free;
@@ -279,7 +304,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 {
 	struct fs_handle *handle = fs_handle_of(fi);
 	if (handle->output)
-		read_output(req, handle->output, (uint64_t)off, size);
+		read_output(req, handle->output, (uint64_t)off, size, 0);
 	else if (handle->draft)
 		read_draft(req, handle->draft, size, off);
 	else if (node_kind(ino) == NODE_WAIT)

@@ -329,5 +329,9 @@ void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_as
 			      .moment = moment,
 			      .written = written };
 	strcpy(ask.name, info.name);
-	fs_ask(fs, &ask);
+	/* A drop that was removed, or replaced, before it was complete asks for nothing. */
+	if (!info.linked && node_kind(info.parent) == NODE_NEW)
+		ask_answer(&ask, 0);
+	else
+		fs_ask(fs, &ask);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 /* A submission or a question for a status. */
@@ -68,7 +69,8 @@ static enum remote_fault prepare(struct request *request)
 
 	if (!api_same_origin(conf->gateway, request->url))
 		return REMOTE_FORBIDDEN;
-	request->reach = strncmp(conf->gateway, "http:", 5) ? HTTP_REACH_ANY : HTTP_REACH_LOOPBACK;
+	request->reach = strncasecmp(conf->gateway, "http:", 5) ? HTTP_REACH_ANY
+								: HTTP_REACH_LOOPBACK;
 	HTTP_SET(request, CURLOPT_TIMEOUT_MS, (long)(conf->connect_ms + conf->answer_ms));
 	http_header(request, "Cache-Control: no-cache");
 	return add_key(request);

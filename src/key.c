@@ -162,10 +162,10 @@ static int find_in_places(const char *home, struct key **out, char error[KEY_ERR
 		const char *name;
 		mode_t refused;
 	} places[] = {
-  /* systemd lets its user read by an ACL, whose mask shows as group bits */
-		{getenv("CREDENTIALS_DIRECTORY"), "pixal3d-key",     07 },
-		{ home,			   USUAL_PLACE,       077},
-		{ home,			   ".pixazo/api-key", 077},
+		/* systemd lets its user read by an ACL, whose mask shows as group bits */
+		{ getenv("CREDENTIALS_DIRECTORY"), "pixal3d-key", 07 },
+		{ home, USUAL_PLACE, 077 },
+		{ home, ".pixazo/api-key", 077 },
 	};
 	int r = -ENOENT;
 	for (size_t i = 0; r == -ENOENT && i < sizeof places / sizeof places[0]; i++)

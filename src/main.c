@@ -42,6 +42,7 @@ struct driver {
 	struct store *store;
 	struct http *http;
 	struct fs *fs;
+	struct engine_observer observer;
 	struct engine *engine;
 	struct output_cache *cache;
 	struct notify *notify;
@@ -234,10 +235,10 @@ static int make_engine(struct driver *driver)
 	driver->fs = fs_new(&fs);
 	if (!driver->fs)
 		return fail("no memory");
-	struct engine_observer observer = { .ctx = driver->fs, .changed = fs_job_changed };
+	driver->observer = (struct engine_observer){ .ctx = driver->fs, .changed = fs_job_changed };
 	config->engine.gateway = config->gateway;
 	driver->engine = engine_new(&config->engine, &world, driver->store,
-				    http_remote(driver->http), &observer);
+				    http_remote(driver->http), &driver->observer);
 	if (!driver->engine)
 		return fail("no memory");
 	struct output_events events = engine_output_events(driver->engine);
@@ -298,6 +299,7 @@ static void end(struct driver *driver)
 {
 	if (driver->network)
 		fs_stop(driver->fs);
+	notify_stop(driver->notify);
 	if (driver->handlers)
 		fuse_remove_signal_handlers(driver->session);
 	if (driver->mounted)

@@ -15,49 +15,53 @@ struct params {
 	json_t *values;
 };
 
+#define DEFAULT_TEXTURE_SIZE "2048"
+
 /* The usual ranges are those of another host of the same model, hence a warning only. */
+/* clang-format off */
 static const struct params_spec specs[] = {
-	{"image_url",                     PARAMS_STRING,  NULL,     NULL,
-         "public http(s) URL of the image to convert (required)",									 0,    0      },
-	{ "seed",			 PARAMS_INTEGER, NULL,     NULL,               "the same seed gives the same model again",       0,    0      },
-	{ "resolution",                   PARAMS_INTEGER, "1024",   "1024, 1536",
-         "of the initial structure: higher is more detailed and slower",                                                                  0,    0      },
-	{ "ss_guidance_strength",         PARAMS_FLOAT,   "7.5",    NULL,
-         "how closely the initial structure follows the image",									   0,    10     },
-	{ "ss_guidance_rescale",          PARAMS_FLOAT,   "0.7",    NULL,
-         "dampens artifacts of high guidance in the initial structure",                                                                   0,    1      },
-	{ "ss_sampling_steps",            PARAMS_INTEGER, "12",     NULL,
-         "denoising steps of the initial structure",										      1,    50     },
-	{ "ss_rescale_t",                 PARAMS_FLOAT,   "5",      NULL,
-         "noise schedule of the initial structure: higher stresses early steps",                                                          1,    6      },
-	{ "shape_slat_guidance_strength", PARAMS_FLOAT,   "7.5",    NULL,
-         "how closely the detailed shape follows the image",									      0,    10     },
-	{ "shape_slat_guidance_rescale",  PARAMS_FLOAT,   "0.5",    NULL,
-         "dampens artifacts of high guidance in the shape",									       0,    1      },
-	{ "shape_slat_sampling_steps",    PARAMS_INTEGER, "12",     NULL,               "denoising steps of the shape",
-         1,																     50     },
-	{ "shape_slat_rescale_t",         PARAMS_FLOAT,   "3",      NULL,
-         "noise schedule of the shape: higher stresses early steps",								      1,    6      },
-	{ "tex_slat_guidance_strength",   PARAMS_FLOAT,   "1",      NULL,
-         "how closely the texture follows the image's colours: lower prevents oversaturation",                                            0,
-         10																	    },
-	{ "tex_slat_guidance_rescale",    PARAMS_FLOAT,   NULL,     NULL,
-         "dampens artifacts of high guidance in the texture",									     0,    1      },
-	{ "tex_slat_sampling_steps",      PARAMS_INTEGER, "12",     NULL,               "denoising steps of the texture",
-         1,																     50     },
-	{ "tex_slat_rescale_t",           PARAMS_FLOAT,   "3",      NULL,
-         "noise schedule of the texture: higher stresses early steps",                                                                    1,    6      },
-	{ "mesh_scale",                   PARAMS_FLOAT,   "1",      NULL,               "above 1 enlarges the model, below 1 shrinks it",
-         0,																     0      },
-	{ "max_num_tokens",               PARAMS_INTEGER, "49152",  NULL,
-         "limit of the shape sampler: higher is more detailed, slower, takes more memory",                                                0,    0      },
-	{ "decimation_target",            PARAMS_INTEGER, "200000", NULL,
-         "vertices of the final mesh: lower makes a smaller file",									5000, 1500000},
-	{ "texture_size",                 PARAMS_INTEGER, "2048",   "1024, 2048, 4096",
-         "pixels of the texture's side: higher is sharper and makes a larger file",                                                       0,    0      },
-	{ "remesh",		       PARAMS_BOOLEAN, "true",   NULL,               "rebuild the mesh with more uniform triangles",   0,
-         0																	     },
+	{ "image_url", PARAMS_STRING, NULL, NULL, 0, 0,
+	  "public http(s) URL of the image to convert (required)" },
+	{ "seed", PARAMS_INTEGER, NULL, NULL, 0, 0,
+	  "the same seed gives the same model again" },
+	{ "resolution", PARAMS_INTEGER, "1024", "1024, 1536", 0, 0,
+	  "of the initial structure: higher is more detailed and slower" },
+	{ "ss_guidance_strength", PARAMS_FLOAT, "7.5", NULL, 0, 10,
+	  "how closely the initial structure follows the image" },
+	{ "ss_guidance_rescale", PARAMS_FLOAT, "0.7", NULL, 0, 1,
+	  "dampens artifacts of high guidance in the initial structure" },
+	{ "ss_sampling_steps", PARAMS_INTEGER, "12", NULL, 1, 50,
+	  "denoising steps of the initial structure" },
+	{ "ss_rescale_t", PARAMS_FLOAT, "5", NULL, 1, 6,
+	  "noise schedule of the initial structure: higher stresses early steps" },
+	{ "shape_slat_guidance_strength", PARAMS_FLOAT, "7.5", NULL, 0, 10,
+	  "how closely the detailed shape follows the image" },
+	{ "shape_slat_guidance_rescale", PARAMS_FLOAT, "0.5", NULL, 0, 1,
+	  "dampens artifacts of high guidance in the shape" },
+	{ "shape_slat_sampling_steps", PARAMS_INTEGER, "12", NULL, 1, 50,
+	  "denoising steps of the shape" },
+	{ "shape_slat_rescale_t", PARAMS_FLOAT, "3", NULL, 1, 6,
+	  "noise schedule of the shape: higher stresses early steps" },
+	{ "tex_slat_guidance_strength", PARAMS_FLOAT, "1", NULL, 0, 10,
+	  "how closely the texture follows the image's colours: lower prevents oversaturation" },
+	{ "tex_slat_guidance_rescale", PARAMS_FLOAT, NULL, NULL, 0, 1,
+	  "dampens artifacts of high guidance in the texture" },
+	{ "tex_slat_sampling_steps", PARAMS_INTEGER, "12", NULL, 1, 50,
+	  "denoising steps of the texture" },
+	{ "tex_slat_rescale_t", PARAMS_FLOAT, "3", NULL, 1, 6,
+	  "noise schedule of the texture: higher stresses early steps" },
+	{ "mesh_scale", PARAMS_FLOAT, "1", NULL, 0, 0,
+	  "above 1 enlarges the model, below 1 shrinks it" },
+	{ "max_num_tokens", PARAMS_INTEGER, "49152", NULL, 0, 0,
+	  "limit of the shape sampler: higher is more detailed, slower, takes more memory" },
+	{ "decimation_target", PARAMS_INTEGER, "200000", NULL, 5000, 1500000,
+	  "vertices of the final mesh: lower makes a smaller file" },
+	{ "texture_size", PARAMS_INTEGER, DEFAULT_TEXTURE_SIZE, "1024, 2048, 4096", 0, 0,
+	  "pixels of the texture's side: higher is sharper and makes a larger file" },
+	{ "remesh", PARAMS_BOOLEAN, "true", NULL, 0, 0,
+	  "rebuild the mesh with more uniform triangles" },
 };
+/* clang-format on */
 #define SPECS (sizeof specs / sizeof specs[0])
 
 const struct params_spec *params_specs(size_t *count)
@@ -382,8 +386,7 @@ int params_set_seed(struct params *params, uint64_t seed)
 long params_texture_size(const struct params *params)
 {
 	const json_t *value = json_object_get(params->values, "texture_size");
-	return value ? (long)json_integer_value(value)
-		     : strtol(find_spec("texture_size")->fallback, NULL, 10);
+	return value ? (long)json_integer_value(value) : strtol(DEFAULT_TEXTURE_SIZE, NULL, 10);
 }
 
 /* Closes a memory stream: its text, or NULL when memory ran out on the way. */

@@ -30,9 +30,9 @@ struct params_spec {
 	enum params_type type;
 	const char *fallback; /* the documented default as JSON text; NULL: none documented */
 	const char *allowed;  /* "1024, 1536"; NULL: any value of the type */
-	const char *meaning;  /* one line for the README of the mount */
 	double usual_min, usual_max; /* known from elsewhere: outside them the service may refuse;
 					both 0: unknown */
+	const char *meaning;         /* one line for the README of the mount */
 };
 
 /* The table, in the documentation's order; *COUNT is 20. */

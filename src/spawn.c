@@ -22,8 +22,8 @@ static void run(const char *ready, const char *ledger, int lifeline)
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - sizeof(PROGRAM));
 	snprintf(number, sizeof(number), "%d", lifeline);
 	setpgid(0, 0); /* a Ctrl-C is for the driver, which unmounts first */
-	const char *argv[] = { PROGRAM,        "--ready",    ready, "--ledger",
-			 ledger, "--lifeline", number,        NULL };
+	const char *argv[] = { PROGRAM, "--ready",    ready,  "--ledger",
+			       ledger,  "--lifeline", number, NULL };
 	if (len > 0) {
 		self[len] = '\0';
 		strcpy(strrchr(self, '/') + 1, PROGRAM);

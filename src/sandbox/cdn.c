@@ -299,11 +299,9 @@ static enum MHD_Result handle_picture(struct MHD_Connection *c, const char *url)
 	return result;
 }
 
-static void count(struct MHD_Connection *c, const struct visit *v)
+static void count(const struct visit *v)
 {
 	ledger_count(v->get ? C_CDN_REQUESTS : C_HEADS, 1);
-	if (header(c, KEY_HEADER))
-		ledger_count(C_KEYS_AT_CDN, 1);
 	barrier_reach(v->get ? PT_CDN_RECEIVED : PT_HEAD_RECEIVED);
 }
 
@@ -324,9 +322,11 @@ enum MHD_Result cdn_handle(void *cls, struct MHD_Connection *c, const char *url,
 	}
 	v->get = !strcmp(method, "GET");
 	v->sent_before = raw_bytes_sent(raw_socket(c));
-	count(c, v);
+	if (header(c, KEY_HEADER))
+		ledger_count(C_KEYS_AT_CDN, 1);
 	if (!v->get && strcmp(method, "HEAD"))
 		return send_error(c, 405);
+	count(v);
 	if (!strncmp(url, "/images/", 8) && n > 12 && !strcmp(url + n - 4, ".png"))
 		return handle_picture(c, url);
 	if (!strncmp(url, "/v1/", 4))

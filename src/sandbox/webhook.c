@@ -10,6 +10,7 @@
 #include "ledger.h"
 #include "request.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -37,7 +38,11 @@ struct target {
 
 static bool is_loopback(const char *host)
 {
-	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
+	struct in_addr a;
+
+	if (inet_pton(AF_INET, host, &a) == 1)
+		return ntohl(a.s_addr) >> 24 == 127;
+	return !strcasecmp(host, "localhost") || !strcmp(host, "::1");
 }
 
 static bool parse_http(const char *url, struct target *t)

@@ -30,8 +30,13 @@ rejects() { # what file pattern
 image='"image_url": "https://images.example/bad.png"'
 printf '{%s, "seed": }' "$image" >"$T/in"
 rejects "malformed JSON" "$T/in" 'Invalid argument'
+# A beginning may go on after a close (two programs in turn write to one descriptor of the shell), so
+# it is refused by the last close, which nobody hears: the error file says it.
 printf '{%s, "seed": 7' "$image" >"$T/in"
-rejects "truncated JSON" "$T/in" 'Invalid argument'
+cp "$T/in" "$M/new/half.json"
+await 5 test -s "$M/new/half.json.error"
+rm "$M/new/half.json"
+free_of_charge "truncated JSON"
 printf '{%s, "texture_siez": 1024}' "$image" >"$T/in"
 rejects "an unknown parameter" "$T/in" 'Invalid argument'
 printf '{%s, "remesh": "yes"}' "$image" >"$T/in"
@@ -76,7 +81,7 @@ gigabyte() { # byte: a stream
 }
 for byte in ' ' x; do
 	# shellcheck disable=SC2016
-	gigabyte "$byte" | refuses within 60 bash -o pipefail -c 'cat >"$1"' - "$M/new/huge.json"
+	refuses within 60 bash -c 'cat >"$1"' - "$M/new/huge.json" < <(gigabyte "$byte" || :)
 	matches "$(cat "$T/refused")" 'File too large|Invalid argument|No space left' "1 GiB of '$byte'"
 	rm -f "$M/new/huge.json"
 	free_of_charge "1 GiB"
@@ -123,7 +128,7 @@ drop $'two\nlines'
 drop ' -rf *?"\\ '
 drop $'\xff\xfe'
 drop "$(printf 'x%.0s' {1..250})" # 255 bytes with .json
-eq "$(wc -l <"$M/jobs")" $((posts + 1)) "lines of jobs with odd names"
+eq "$(wc -l <"$M/jobs")" $((posts + 2)) "lines of jobs with odd names and a draft"
 refuses cp "$T/in" "$M/new/$(printf 'x%.0s' {1..251}).json"
 matches "$(cat "$T/refused")" 'File name too long' "a name of 256 bytes"
 long=$(printf 'y%.0s' {1..255})
@@ -209,13 +214,20 @@ driver_stop
 
 # --- starting
 
-# A start that must fail: soon, with status 32 and a reason; nothing is mounted.
-no_start() { # pattern arguments
+# A start that must fail: soon, with a status of mount(8) and a reason; nothing is mounted.
+fails_with() { # status pattern arguments
 	local status=0
-	within 20 "$B/pixal3dfs" "${@:2}" >"$T/refused" 2>&1 || status=$?
-	matches "$(cat "$T/refused")" "$1" "pixal3dfs ${*:2}"
-	eq $status 32 "status of pixal3dfs ${*:2}"
-	! grep -q " $T/[^ ]* .*fuse.pixal3dfs" /proc/self/mountinfo || fail "mounted by pixal3dfs ${*:2}"
+	within 20 "$B/pixal3dfs" "${@:3}" >"$T/refused" 2>&1 || status=$?
+	matches "$(cat "$T/refused")" "$2" "pixal3dfs ${*:3}"
+	eq $status "$1" "status of pixal3dfs ${*:3}: $(cat "$T/refused")"
+	eq "$(grep -c " $T/.* fuse.pixal3dfs " /proc/self/mountinfo || :)" "$([ "$DRIVER_PID" ] && echo 1 || echo 0)" \
+		"mounts after pixal3dfs ${*:3}"
+}
+bad_usage() { # pattern arguments
+	fails_with 1 "$@"
+}
+no_start() { # pattern arguments
+	fails_with 32 "$@"
 }
 
 mkdir "$T/full"
@@ -223,16 +235,16 @@ mkdir "$T/full"
 no_start 'not empty' "$GATEWAY" "$T/full" -o "$OPTIONS"
 no_start 'No such file' "$GATEWAY" "$T/missing" -o "$OPTIONS"
 no_start 'Not a directory|not a directory' "$GATEWAY" "$T/full/file" -o "$OPTIONS"
-no_start 'ftp' ftp://127.0.0.1/ "$M" -o "$OPTIONS"
-no_start 'https' http://gateway.example/ "$M" -o "$OPTIONS"
-no_start 'nonsense' nonsense "$M" -o "$OPTIONS"
-no_start 'colour' "$GATEWAY" "$M" -o "$OPTIONS,colour=red"
+bad_usage 'ftp' ftp://127.0.0.1/ "$M" -o "$OPTIONS"
+bad_usage 'https' http://gateway.example/ "$M" -o "$OPTIONS"
+bad_usage 'nonsense' nonsense "$M" -o "$OPTIONS"
+bad_usage 'colour' "$GATEWAY" "$M" -o "$OPTIONS,colour=red"
 for bad in poll=never poll=-1 poll=0.2:0.1 submit=perhaps submit_wait=x log=loud ready_fd=x; do
-	no_start "${bad%%=*}" "$GATEWAY" "$M" -o "$OPTIONS,$bad"
+	bad_usage "${bad%%=*}" "$GATEWAY" "$M" -o "$OPTIONS,$bad"
 done
 no_start 'state_dir|/dev/null' "$GATEWAY" "$M" -o "${OPTIONS/state_dir=*\/state,/state_dir=/dev/null,}"
-no_start '[Uu]sage' "$GATEWAY"
-no_start '[Uu]sage'
+bad_usage '[Uu]sage' "$GATEWAY"
+bad_usage '[Uu]sage'
 
 # The key.
 no_key_options=${OPTIONS/key_file=*\/key,/}
@@ -251,7 +263,7 @@ driver_stop
 for file in "$T/strange"/*; do
 	[ ! -s "$file" ] || echo "these are no books" >"$file"
 done
-find "$T/strange" -type f -exec md5sum {} + >"$T/before"
+find "$T/strange" -type f ! -name lock -exec md5sum {} + >"$T/before"
 no_start 'state_dir|strange|store|books|database' "$GATEWAY" "$M" -o "$OPTIONS,state_dir=$T/strange"
 md5sum -c --quiet "$T/before" || fail "strange books were overwritten"
 
@@ -273,6 +285,7 @@ matches "$(cat "$M/new/wrong.json.error")" '401' "the error file for a wrong key
 posts=$(ledger posts)
 driver_stop
 OPTIONS=$no_key_options
+expect_log '^pixal3dfs: warn(ing)?: no key'
 driver_start
 refuses cp "$T/in" "$M/new/none.json"
 matches "$(cat "$T/refused")" 'Required key not available' "no key"

@@ -26,7 +26,7 @@ rows() {
 		dd-16           dd      new     told
 		curl            curl    new     failed
 		bash-echo       bash    new     told
-		dash-echo       dash    new     told
+		dash-echo       dash    new     failed
 		bash-echo-draft bash    draft   told
 		two-echos       bash    new     told
 		two-bin-echos   dash    new     told
@@ -226,7 +226,7 @@ refused_row() { # name program place refusal
 	control '{"balance": 100}'
 	[ $status -ne 0 ] || fail "$name says nothing of a refusal: $(cat "$T/saved")"
 	[ "$refusal" != told ] || matches "$(tr '\n' ' ' <"$T/saved")" \
-		'Disk quota exceeded|EDQUOT|quota' "what $name says of a refusal"
+		'Disk quota exceeded|error -122' "what $name says of a refusal"
 	[ "$name" != mv-in ] || [ -s "$T/$new.json" ] || fail "mv removed the source of a refused drop"
 }
 

@@ -79,7 +79,7 @@ is_running $stays || fail "the other reader ended, too"
 control '{"faults": []}'
 release stall
 wait $stays || fail "the reader that stayed failed"
-curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/done")"
+curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/model")"
 cmp "$T/stays" "$T/direct.glb" || fail "the reader that stayed got something else"
 
 # A writer whose POST is under way: it goes, the POST stays, and its answer is not lost.

@@ -118,6 +118,7 @@ for name in cat cp cp-sparse rsync tar sha256sum dd-backwards tail-first mmap se
 	gltf-validator) validator || continue ;;
 	esac
 	cold $name
+	rm -f "$T/got"
 	client $name || fail "$name: status $?"
 	once $name
 done

@@ -52,7 +52,7 @@ done
 control '{"faults": []}'
 release stall
 wait "${readers[@]}" || fail "a reader has failed"
-curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/done")"
+curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/model")"
 for ((i = 0; i < 64; i++)); do
 	cmp "$T/output.$i" "$T/direct.glb" || fail "reader $i got something else"
 done

@@ -22,7 +22,10 @@ refused() { # name what-the-program-says what-the-error-file-says fault...
 			file=$M/$name-job/params.json
 			;;
 		esac
-		matches "$(cat "$T/refused")" "$said" "$name by $way"
+		case $way in
+		dash) matches "$(cat "$T/refused")" 'I/O error' "$name by dash, which has no other words" ;;
+		*) matches "$(cat "$T/refused")" "$said" "$name by $way" ;;
+		esac
 		if [ $way = mkdir ]; then
 			matches "$(cat "$M/$name-job/error")" "$text" "error of the job"
 			eq "$(cat "$M/$name-job/status")" "$4" "status of the job"

@@ -37,7 +37,7 @@ refuses mv -T "$M/four" "$M/five"
 for name in new by-name README jobs; do
 	refuses mv -T "$M/five" "$M/$name"
 	refuses mkdir "$M/$name"
-	refuses rm -rf "$M/$name"
+	refuses rm -d "$M/$name"
 done
 refuses mv "$M/four/status" "$M/four/other"
 refuses mv "$M/four/output.glb" "$M/five/output.glb"

@@ -41,7 +41,7 @@ eq "$DRIVER_STATUS" 0 "status after umount -l and the last close"
 
 # SIGTERM with readers of wait and of a stalled CDN, and a POST that gets no answer.
 driver_start
-curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/done")"
+curl -sS -o "$T/direct.glb" "$(media_url "$M/by-name/model")"
 cmp "$T/late.glb" "$T/direct.glb" || fail "what was read after umount -l is something else"
 complete_job fresh
 control '{"queue_time": 1000}'

@@ -79,22 +79,22 @@ static const struct {
 	int r;
 	const char *value;
 } files[] = {
-	{"abc",		    0600, 0,       "abc"  },
-	{ "abc\n",                 0400, 0,       "abc"  },
-	{ "abc \r\n\n",            0600, 0,       "abc"  },
-	{ LONGEST "\n",            0600, 0,       LONGEST},
-	{ LONGEST "x",             0600, -EINVAL, NULL   },
-	{ LONGEST LONGEST LONGEST, 0600, -EINVAL, NULL   },
-	{ "",		      0600, -EINVAL, NULL   },
-	{ "\n",		    0600, -EINVAL, NULL   },
-	{ "a b",		   0600, -EINVAL, NULL   },
-	{ "abc\ndef\n",            0600, -EINVAL, NULL   },
-	{ "abc\xc3\xa4",           0600, -EINVAL, NULL   },
-	{ "abc\x7f",               0600, -EINVAL, NULL   },
-	{ "abc",		   0640, -EACCES, NULL   },
-	{ "abc",		   0604, -EACCES, NULL   },
-	{ "abc",		   0620, -EACCES, NULL   },
-	{ "abc",		   0666, -EACCES, NULL   },
+	{ "abc", 0600, 0, "abc" },
+	{ "abc\n", 0400, 0, "abc" },
+	{ "abc \r\n\n", 0600, 0, "abc" },
+	{ LONGEST "\n", 0600, 0, LONGEST },
+	{ LONGEST "x", 0600, -EINVAL, NULL },
+	{ LONGEST LONGEST LONGEST, 0600, -EINVAL, NULL },
+	{ "", 0600, -EINVAL, NULL },
+	{ "\n", 0600, -EINVAL, NULL },
+	{ "a b", 0600, -EINVAL, NULL },
+	{ "abc\ndef\n", 0600, -EINVAL, NULL },
+	{ "abc\xc3\xa4", 0600, -EINVAL, NULL },
+	{ "abc\x7f", 0600, -EINVAL, NULL },
+	{ "abc", 0640, -EACCES, NULL },
+	{ "abc", 0604, -EACCES, NULL },
+	{ "abc", 0620, -EACCES, NULL },
+	{ "abc", 0666, -EACCES, NULL },
 };
 
 START_TEST(key_files)
@@ -118,12 +118,9 @@ static const struct {
 	bool file, environment, credentials, config, pixazo;
 	const char *value;
 } orders[] = {
-	{1,  1, 1, 1, 1, "file"       },
-        { 0, 1, 1, 1, 1, "environment"},
-	{ 0, 0, 1, 1, 1, "credentials"},
-        { 0, 0, 0, 1, 1, "config"     },
-	{ 0, 0, 0, 0, 1, "pixazo"     },
-        { 0, 0, 0, 0, 0, NULL         },
+	{ 1, 1, 1, 1, 1, "file" },        { 0, 1, 1, 1, 1, "environment" },
+	{ 0, 0, 1, 1, 1, "credentials" }, { 0, 0, 0, 1, 1, "config" },
+	{ 0, 0, 0, 0, 1, "pixazo" },      { 0, 0, 0, 0, 0, NULL },
 };
 
 START_TEST(the_first_source_is_taken)

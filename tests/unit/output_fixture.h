@@ -1,0 +1,200 @@
+/*
+ * output_fixture - a cache in a directory of its own over a scripted remote, and readers that
+ * compare what they get with the object
+ */
+#ifndef OUTPUT_FIXTURE_H
+#define OUTPUT_FIXTURE_H
+
+#include "output.h"
+#include "scripted_remote.h"
+
+#include <check.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MIB  (1024 * 1024ULL)
+#define SIZE (24 * MIB + 12345)
+
+static char dir[256];
+static unsigned char first[SIZE];
+static const unsigned char *object; /* what readers are to get */
+static struct scripted_remote far;
+static bool stopped; /* `far` was */
+static struct output_cache *cache;
+static struct output *out;
+static struct output_source source;
+static atomic_int failures, whole;
+static char why[512]; /* of the last failure; read when the reader has got its error */
+
+/* Changes the script: SCRIPT(hold = MIB). */
+#define SCRIPT(assignment)                                                                         \
+	do {                                                                                       \
+		scripted_lock(&far);                                                               \
+		far.assignment;                                                                    \
+		scripted_unlock(&far);                                                             \
+	} while (0)
+
+static inline void fill(unsigned char *bytes, uint32_t size, uint64_t seed)
+{
+	uint64_t x = seed * 0x9e3779b97f4a7c15 + 1;
+
+	for (uint32_t i = 0; i < size; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		bytes[i] = (unsigned char)x;
+	}
+	memcpy(bytes, "glTF\2\0\0\0", 8);
+	for (int i = 0; i < 4; i++)
+		bytes[8 + i] = (unsigned char)(size >> 8 * i);
+}
+
+static void note_failed(void *ctx, uint64_t job, unsigned index, const char *text)
+{
+	(void)ctx;
+	if (job == source.job && index == source.index)
+		snprintf(why, sizeof(why), "%s", text);
+	atomic_fetch_add(&failures, 1);
+}
+
+static void note_whole(void *ctx, uint64_t job, unsigned index)
+{
+	(void)ctx;
+	if (job == source.job && index == source.index)
+		atomic_fetch_add(&whole, 1);
+}
+
+static inline void open_cache(void)
+{
+	static const struct output_events events = { .failed = note_failed, .whole = note_whole };
+
+	scripted_start(&far);
+	far.object = object;
+	far.size = SIZE;
+	stopped = false;
+	cache = output_cache_new(dir, &far.remote, &events);
+	ck_assert_ptr_nonnull(cache);
+}
+
+static inline void close_cache(void)
+{
+	if (!stopped)
+		scripted_stop(&far);
+	output_put(out);
+	out = NULL;
+	output_cache_free(cache);
+}
+
+static inline void open_output(void)
+{
+	ck_assert_int_eq(output_open(cache, &source, &out), 0);
+}
+
+static inline void fixture_setup(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(dir, sizeof(dir), "%s/output-XXXXXX", tmp ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	strcat(dir, "/cache");
+	fill(first, SIZE, 1);
+	object = first;
+	source = (struct output_source){
+		.job = 7,
+		.url = "https://cdn.example/a.glb",
+		.size = SIZE,
+		.etag = "\"one\"",
+		.glb = true,
+	};
+	open_cache();
+}
+
+static inline void fixture_teardown(void)
+{
+	char command[300];
+
+	close_cache();
+	*strrchr(dir, '/') = '\0';
+	snprintf(command, sizeof(command), "rm -r %.250s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* A reader that waits. `waiter` is first, so that it leads back to its reader. */
+struct reader {
+	struct output_waiter waiter;
+	sem_t woken;
+	uint64_t at;
+	size_t len;
+};
+
+static void wake_reader(struct output_waiter *waiter)
+{
+	sem_post(&((struct reader *)waiter)->woken);
+}
+
+/* false: there was nothing to wait for. */
+static inline bool start_reader(struct reader *r, uint64_t at, size_t len)
+{
+	*r = (struct reader){ .waiter = { .wake = wake_reader }, .at = at, .len = len };
+	sem_init(&r->woken, 0, 0);
+	ssize_t n = output_read(out, at, len, &r->waiter);
+	ck_assert(n == -EINPROGRESS || n == (ssize_t)len);
+	return n == -EINPROGRESS;
+}
+
+static inline void wait_woken(struct reader *r)
+{
+	while (sem_wait(&r->woken) < 0)
+		;
+}
+
+static inline void finish_reader(struct reader *r)
+{
+	static unsigned char buf[MIB];
+
+	wait_woken(r);
+	ck_assert_int_eq(output_read(out, r->at, r->len, &r->waiter), (ssize_t)r->len);
+	ck_assert_int_eq(pread(output_fd(out), buf, r->len, (off_t)r->at), (ssize_t)r->len);
+	ck_assert(memcmp(buf, object + r->at, r->len) == 0);
+}
+
+static inline void finish_failed(struct reader *r, int error)
+{
+	wait_woken(r);
+	ck_assert_int_eq(output_read(out, r->at, r->len, &r->waiter), error);
+}
+
+/* Reads and waits; usable from any thread. */
+static inline ssize_t try_read(uint64_t at, size_t len, unsigned char *buf)
+{
+	struct reader r = { .waiter = { .wake = wake_reader } };
+
+	sem_init(&r.woken, 0, 0);
+	for (;;) {
+		ssize_t n = output_read(out, at, len, &r.waiter);
+		if (n != -EINPROGRESS)
+			return n <= 0 ? n : pread(output_fd(out), buf, (size_t)n, (off_t)at);
+		wait_woken(&r);
+	}
+}
+
+static inline void check_read(uint64_t at, size_t len)
+{
+	static unsigned char buf[MIB];
+	uint64_t want = len < SIZE - at ? len : SIZE - at;
+
+	ck_assert_int_eq(try_read(at, len, buf), (ssize_t)want);
+	ck_assert_msg(memcmp(buf, object + at, want) == 0, "wrong bytes at %llu",
+		      (unsigned long long)at);
+}
+
+static inline void fail_read(uint64_t at, size_t len, int error)
+{
+	unsigned char buf[4096];
+
+	ck_assert_int_eq(try_read(at, len, buf), error);
+}
+
+#endif
