@@ -280,19 +280,19 @@ START_TEST(map_that_lies)
 		const char *body;
 		uint64_t cached;
 	} forged[] = {
-		{"size 25178169\netag \"one\"\nmtime \n100-200\n",             100},
-		{ "size 25178169\netag \"one\"\nmtime \n",                     0  },
-		{ "size 25178169\netag \"one\"\nmtime \n0-25178170\n",         0  },
-		{ "size 25178169\netag \"one\"\nmtime \n200-100\n",            0  },
-		{ "size 25178169\netag \"one\"\nmtime \n-1-5\n",               0  },
-		{ "size 25178169\netag \"one\"\nmtime 1.000000000\n100-200\n", 0  },
-		{ "size 25178169\netag \"two\"\nmtime \n100-200\n",            0  },
-		{ "size 25178168\netag \"one\"\nmtime \n100-200\n",            0  },
-		{ "size 25178169\netag \nmtime \n100-200\n",                   0  },
-		{ "size 25178169\netag \"one\"\n100-200\n",                    0  },
- /* The data file is all holes: no GLB header. */
-		{ "size 25178169\netag \"one\"\nmtime \n0-200\n",              0  },
-		{ "",							  0  },
+		{ "size 25178169\netag \"one\"\nmtime \n100-200\n", 100 },
+		{ "size 25178169\netag \"one\"\nmtime \n", 0 },
+		{ "size 25178169\netag \"one\"\nmtime \n0-25178170\n", 0 },
+		{ "size 25178169\netag \"one\"\nmtime \n200-100\n", 0 },
+		{ "size 25178169\netag \"one\"\nmtime \n-1-5\n", 0 },
+		{ "size 25178169\netag \"one\"\nmtime 1.000000000\n100-200\n", 0 },
+		{ "size 25178169\netag \"two\"\nmtime \n100-200\n", 0 },
+		{ "size 25178168\netag \"one\"\nmtime \n100-200\n", 0 },
+		{ "size 25178169\netag \nmtime \n100-200\n", 0 },
+		{ "size 25178169\netag \"one\"\n100-200\n", 0 },
+		/* The data file is all holes: no GLB header. */
+		{ "size 25178169\netag \"one\"\nmtime \n0-200\n", 0 },
+		{ "", 0 },
 	};
 
 	ck_assert_uint_eq(SIZE, 25178169);

@@ -101,7 +101,8 @@ static uint64_t map_end(const bool *map, uint64_t offset, bool value)
 	return offset;
 }
 
-/* Check notes every assertion it makes, which is slow: of the many here it hears of failures only. */
+/* Check notes every assertion it makes, which is slow: of the many here it hears of failures only.
+ */
 #define EXPECT(condition)                                                                          \
 	do {                                                                                       \
 		if (!(condition))                                                                  \

@@ -120,7 +120,8 @@ END_TEST
 
 #define TIMERS 97
 
-/* Check notes every assertion it makes, which is slow: of the many here it hears of failures only. */
+/* Check notes every assertion it makes, which is slow: of the many here it hears of failures only.
+ */
 #define EXPECT(condition)                                                                          \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
