@@ -323,13 +323,13 @@ static inline void crash(void)
 static inline void sim_setup(void)
 {
 	sim = (struct sim){
-		.conf = {.gateway = GATEWAY,    .max_submissions = 2, .max_polls = 2 },
-		.world = { .wall_ms = sim_wall,       .mono_ms = sim_mono, .random = sim_random },
+		.conf = { .gateway = GATEWAY, .max_submissions = 2, .max_polls = 2 },
+		.world = { .wall_ms = sim_wall, .mono_ms = sim_mono, .random = sim_random },
 		.remote = { .submit = sim_submit,
-                         .status = sim_status,
-                         .head = sim_head,
-                         .wake = sim_wake },
-		.observer = { .changed = sim_changed},
+			    .status = sim_status,
+			    .head = sim_head,
+			    .wake = sim_wake },
+		.observer = { .changed = sim_changed },
 	};
 	sim.conf.sched = sched_policy_default();
 	strcpy(sim.dir, "/tmp/p3d-engine-XXXXXX");
@@ -475,7 +475,7 @@ static inline void count(struct engine_watch *watch)
 static inline struct counter waiter(uint64_t number)
 {
 	return (struct counter){
-		.watch = {.number = number, .until = engine_job_ended, .fire = count},
+		.watch = { .number = number, .until = engine_job_ended, .fire = count },
 	};
 }
 

@@ -73,10 +73,10 @@ START_TEST(bad_ends)
 		enum job_state state;
 		const char *told;
 	} ends[] = {
-		{ENDED("FAILED",     "\"no object\""), JOB_FAILED,    "no object"             },
-		{ ENDED("FAILED",    "null"),          JOB_FAILED,    "Whether it was charged"},
-		{ ENDED("error",     "\"GPU\""),       JOB_ERROR,     "not charged"           },
-		{ ENDED("cancelled", "null"),          JOB_CANCELLED, "cancelled"             },
+		{ ENDED("FAILED", "\"no object\""), JOB_FAILED, "no object" },
+		{ ENDED("FAILED", "null"), JOB_FAILED, "Whether it was charged" },
+		{ ENDED("error", "\"GPU\""), JOB_ERROR, "not charged" },
+		{ ENDED("cancelled", "null"), JOB_CANCELLED, "cancelled" },
 	};
 	uint64_t number = accepted_job();
 

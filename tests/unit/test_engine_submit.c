@@ -56,21 +56,21 @@ static const struct {
 	int error;
 	const char *told;
 } endings[] = {
-	{REMOTE_OK,        400, "{\"error\": \"Bad seed\"}",             JOB_REFUSED,   EINVAL,       "Bad seed"           },
-	{ REMOTE_OK,       401, "{}",				    JOB_REFUSED,   EKEYREJECTED, "Nothing was charged"},
-	{ REMOTE_OK,       402, "{\"error\": \"Insufficient Balance\"}", JOB_REFUSED,   EDQUOT,       "funds"              },
-	{ REMOTE_OK,       403, "Forbidden",                             JOB_REFUSED,   EACCES,       "HTTP 403"           },
-	{ REMOTE_CUT,      402, "{\"err",                                JOB_REFUSED,   EDQUOT,       "HTTP 402"           },
-	{ REMOTE_OK,       202, "{\"status\": \"QUEUED\"}",              JOB_UNCERTAIN, EREMOTEIO,    "request_id"         },
-	{ REMOTE_OK,       200, "<html>",                                JOB_UNCERTAIN, EREMOTEIO,    "second purchase"    },
-	{ REMOTE_OK,       500, "{}",				    JOB_UNCERTAIN, EREMOTEIO,    "HTTP 500"           },
-	{ REMOTE_OK,       502, "",				      JOB_UNCERTAIN, EREMOTEIO,    "HTTP 502"           },
-	{ REMOTE_OK,       504, "",				      JOB_UNCERTAIN, EREMOTEIO,    "HTTP 504"           },
-	{ REMOTE_REDIRECT, 307, "",				      JOB_UNCERTAIN, EREMOTEIO,    "no whole answer"    },
-	{ REMOTE_CUT,      0,   NULL,				    JOB_UNCERTAIN, EREMOTEIO,    "no whole answer"    },
-	{ REMOTE_CUT,      202, "{\"request_id\": \"pix",                JOB_UNCERTAIN, EREMOTEIO,    "cut"                },
-	{ REMOTE_TIMEOUT,  0,   NULL,				    JOB_UNCERTAIN, ETIMEDOUT,    "timeout"            },
-	{ REMOTE_TOO_BIG,  200, "{",				     JOB_UNCERTAIN, EREMOTEIO,    "too-big"            },
+	{ REMOTE_OK, 400, "{\"error\": \"Bad seed\"}", JOB_REFUSED, EINVAL, "Bad seed" },
+	{ REMOTE_OK, 401, "{}", JOB_REFUSED, EKEYREJECTED, "Nothing was charged" },
+	{ REMOTE_OK, 402, "{\"error\": \"Insufficient Balance\"}", JOB_REFUSED, EDQUOT, "funds" },
+	{ REMOTE_OK, 403, "Forbidden", JOB_REFUSED, EACCES, "HTTP 403" },
+	{ REMOTE_CUT, 402, "{\"err", JOB_REFUSED, EDQUOT, "HTTP 402" },
+	{ REMOTE_OK, 202, "{\"status\": \"QUEUED\"}", JOB_UNCERTAIN, EREMOTEIO, "request_id" },
+	{ REMOTE_OK, 200, "<html>", JOB_UNCERTAIN, EREMOTEIO, "second purchase" },
+	{ REMOTE_OK, 500, "{}", JOB_UNCERTAIN, EREMOTEIO, "HTTP 500" },
+	{ REMOTE_OK, 502, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 502" },
+	{ REMOTE_OK, 504, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 504" },
+	{ REMOTE_REDIRECT, 307, "", JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
+	{ REMOTE_CUT, 0, NULL, JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
+	{ REMOTE_CUT, 202, "{\"request_id\": \"pix", JOB_UNCERTAIN, EREMOTEIO, "cut" },
+	{ REMOTE_TIMEOUT, 0, NULL, JOB_UNCERTAIN, ETIMEDOUT, "timeout" },
+	{ REMOTE_TOO_BIG, 200, "{", JOB_UNCERTAIN, EREMOTEIO, "too-big" },
 };
 #define ENDINGS (sizeof(endings) / sizeof(endings[0]))
 
