@@ -33,8 +33,8 @@ char *api_status_url(const char *gateway, const char *request_id, const char *po
 
 /* Is URL's origin (scheme, host, port) that of GATEWAY? */
 bool api_same_origin(const char *gateway, const char *url);
-/* May a media URL be fetched at all, by its text: https; http only when the gateway itself is on
- * loopback. */
+/* May a media URL be fetched at all, by its text: https; http only when the gateway itself and
+ * URL's host are on loopback. User names, escapes and the like in the host are never allowed. */
 bool api_media_url_allowed(const char *gateway, const char *url);
 
 /* 1 to 128 of A-Z a-z 0-9 _ - . and not starting with a dot: also a safe file name. */

@@ -23,6 +23,7 @@ struct draft {
 	char *asked;
 	char *refusal;
 	int error;
+	enum draft_use judged;
 };
 
 struct draft_box {
@@ -92,37 +93,82 @@ static struct draft *ref_locked(struct draft *draft)
 	return draft;
 }
 
+static int reserve_locked(struct draft *draft, uint64_t size)
+{
+	struct draft_box *box = draft->box;
+	if (size > DRAFT_SIZE_MAX)
+		return -EFBIG;
+	if (size <= draft->capacity)
+		return 0;
+	size_t capacity = draft->capacity ? draft->capacity : 4096;
+	while (capacity < size)
+		capacity *= 2;
+	if (box->total + capacity - draft->capacity > DRAFT_TOTAL_MAX)
+		return -ENOSPC;
+	char *data = realloc(draft->data, capacity);
+	if (!data)
+		return -ENOMEM;
+	box->total += capacity - draft->capacity;
+	draft->data = data;
+	draft->capacity = capacity;
+	return 0;
+}
+
+static int resize_locked(struct draft *draft, uint64_t size)
+{
+	int r = reserve_locked(draft, size);
+	if (r)
+		return r;
+	if (size > draft->info.size)
+		memset(draft->data + draft->info.size, 0, (size_t)size - draft->info.size);
+	draft->info.size = (size_t)size;
+	return 0;
+}
+
+static int fill_locked(struct draft *draft, const void *data, size_t size)
+{
+	int r = resize_locked(draft, size);
+	if (r == 0 && size)
+		memcpy(draft->data, data, size);
+	return r;
+}
+
+static void link_locked(struct draft_box *box, struct draft *draft)
+{
+	draft->info.number = ++box->last_number;
+	draft->info.linked = true;
+	draft->prev = box->list.prev;
+	draft->next = &box->list;
+	draft->prev->next = draft->next->prev = draft;
+}
+
 int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
-		 gid_t gid, struct timespec now, struct draft **out)
+		 gid_t gid, const void *data, size_t size, struct timespec now, struct draft **out)
 {
 	if (strlen(name) >= sizeof(((struct draft_info *)0)->name))
 		return -ENAMETOOLONG;
 	struct draft *draft = calloc(1, sizeof(*draft));
 	if (!draft)
 		return -ENOMEM;
-	pthread_mutex_lock(&box->lock);
-	if (find_locked(box, parent, name)) {
-		pthread_mutex_unlock(&box->lock);
-		free(draft);
-		return -EEXIST;
-	}
 	draft->box = box;
 	draft->refs = 2; /* the caller's, and that of being linked */
-	draft->info = (struct draft_info){ .number = ++box->last_number,
-					   .parent = parent,
+	draft->info = (struct draft_info){ .parent = parent,
 					   .mode = mode & 07777,
 					   .uid = uid,
 					   .gid = gid,
 					   .mtime = now,
-					   .atime = now,
-					   .linked = true };
+					   .atime = now };
 	strcpy(draft->info.name, name);
-	draft->prev = box->list.prev;
-	draft->next = &box->list;
-	draft->prev->next = draft->next->prev = draft;
+	pthread_mutex_lock(&box->lock);
+	int r = find_locked(box, parent, name) ? -EEXIST : fill_locked(draft, data, size);
+	if (r == 0)
+		link_locked(box, draft);
 	pthread_mutex_unlock(&box->lock);
-	*out = draft;
-	return 0;
+	if (r)
+		free(draft);
+	else
+		*out = draft;
+	return r;
 }
 
 struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *name)
@@ -156,6 +202,14 @@ struct draft *draft_next(struct draft_box *box, uint64_t parent, uint64_t after)
 	return draft;
 }
 
+struct draft *draft_ref(struct draft *draft)
+{
+	pthread_mutex_lock(&draft->box->lock);
+	ref_locked(draft);
+	pthread_mutex_unlock(&draft->box->lock);
+	return draft;
+}
+
 void draft_put(struct draft *draft)
 {
 	if (!draft)
@@ -186,38 +240,6 @@ ssize_t draft_read(struct draft *draft, uint64_t offset, void *buf, size_t size)
 	return (ssize_t)size;
 }
 
-static int reserve_locked(struct draft *draft, uint64_t size)
-{
-	struct draft_box *box = draft->box;
-	if (size > DRAFT_SIZE_MAX)
-		return -EFBIG;
-	if (size <= draft->capacity)
-		return 0;
-	size_t capacity = draft->capacity ? draft->capacity : 4096;
-	while (capacity < size)
-		capacity *= 2;
-	if (box->total + capacity - draft->capacity > DRAFT_TOTAL_MAX)
-		return -ENOSPC;
-	char *data = realloc(draft->data, capacity);
-	if (!data)
-		return -ENOMEM;
-	box->total += capacity - draft->capacity;
-	draft->data = data;
-	draft->capacity = capacity;
-	return 0;
-}
-
-static int resize_locked(struct draft *draft, uint64_t size)
-{
-	int r = reserve_locked(draft, size);
-	if (r)
-		return r;
-	if (size > draft->info.size)
-		memset(draft->data + draft->info.size, 0, (size_t)size - draft->info.size);
-	draft->info.size = (size_t)size;
-	return 0;
-}
-
 int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t size,
 		struct timespec now)
 {
@@ -228,6 +250,8 @@ int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t s
 	if (r == 0) {
 		memcpy(draft->data + offset, data, size);
 		draft->info.mtime = now;
+		draft->info.written = true;
+		draft->judged = DRAFT_SCRATCH;
 	}
 	pthread_mutex_unlock(&draft->box->lock);
 	return r;
@@ -243,9 +267,13 @@ static void refuse_locked(struct draft *draft, const char *text, int error)
 int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
 {
 	pthread_mutex_lock(&draft->box->lock);
+	draft->info.emptied |= size == 0 && draft->info.size > 0;
 	int r = resize_locked(draft, size);
-	if (r == 0)
+	if (r == 0) {
 		draft->info.mtime = now;
+		draft->info.written = true;
+		draft->judged = DRAFT_SCRATCH;
+	}
 	if (r == 0 && size == 0) {
 		free(draft->asked);
 		draft->asked = NULL;
@@ -279,16 +307,15 @@ static bool same_content(const struct draft *a, const struct draft *b)
 	       (a->info.size == 0 || memcmp(a->data, b->data, a->info.size) == 0);
 }
 
-/* The replaced file asked for the very content of this one: it was asked already. */
-static void inherit_locked(struct draft *draft, struct draft *replaced)
+void draft_inherit(struct draft *draft, struct draft *other)
 {
-	if (!replaced->asked || draft->asked || !same_content(draft, replaced))
-		return;
-	draft->asked = replaced->asked;
-	draft->info.job = replaced->info.job;
-	draft->refusal = replaced->refusal;
-	draft->error = replaced->error;
-	replaced->asked = replaced->refusal = NULL;
+	pthread_mutex_lock(&draft->box->lock);
+	if (other->asked && !draft->asked && same_content(draft, other)) {
+		draft->asked = strdup(other->asked);
+		draft->info.job = other->info.job;
+		refuse_locked(draft, other->refusal, other->error);
+	}
+	pthread_mutex_unlock(&draft->box->lock);
 }
 
 int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool noreplace)
@@ -303,10 +330,8 @@ int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool no
 	else if (there && noreplace)
 		r = -EEXIST;
 	else if (there != draft) {
-		if (there) {
-			inherit_locked(draft, there);
+		if (there)
 			unlink_locked(there);
-		}
 		draft->info.parent = parent;
 		strcpy(draft->info.name, name);
 	}
@@ -409,7 +434,7 @@ static enum draft_verdict judge_locked(const struct draft *draft, enum draft_use
 				       struct draft_content *out, char **canonical,
 				       char error[PARAMS_ERROR_MAX])
 {
-	if (use == DRAFT_SCRATCH || draft->info.size == 0)
+	if (use == DRAFT_SCRATCH || draft->judged == use || draft->info.size == 0)
 		return DRAFT_NOTHING;
 	switch (use) {
 	case DRAFT_REQUEST: return judge_request(draft, out, canonical, error);
@@ -446,6 +471,8 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 		verdict = DRAFT_NOTHING;
 	else if (verdict != DRAFT_READY)
 		free(canonical);
+	if (verdict == DRAFT_READY || verdict == DRAFT_INVALID)
+		draft->judged = use;
 	if (verdict == DRAFT_INVALID)
 		refuse_locked(draft, error, EINVAL);
 	pthread_mutex_unlock(&draft->box->lock);

@@ -45,6 +45,8 @@ struct draft_info {
 	struct timespec mtime;
 	struct timespec atime;
 	uint64_t job; /* the job that its last submitted content made or belongs to; 0: none */
+	bool emptied; /* it was truncated when there was something in it */
+	bool written; /* anything was written to it, or cut off it */
 	bool refused; /* draft_error() has something to say */
 	bool linked;  /* false: unlinked, or replaced by a rename */
 };
@@ -53,15 +55,17 @@ struct draft_box;
 struct draft_box *draft_box_new(void);
 void draft_box_free(struct draft_box *box);
 
-/* Makes an empty file, or gives -EEXIST. The reference is the caller's. NOW is its time. */
+/* Makes a file that holds SIZE bytes of DATA, or gives -EEXIST, -EFBIG, -ENOSPC. The reference is
+ * the caller's. NOW is its time. */
 int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
-		 gid_t gid, struct timespec now, struct draft **out);
+		 gid_t gid, const void *data, size_t size, struct timespec now, struct draft **out);
 /* With a reference; NULL: none. draft_by_number finds unlinked ones that are still held, too. */
 struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *name);
 struct draft *draft_by_number(struct draft_box *box, uint64_t number);
 /* The first of PARENT with a number above AFTER. */
 struct draft *draft_next(struct draft_box *box, uint64_t parent, uint64_t after);
-void draft_put(struct draft *draft);
+struct draft *draft_ref(struct draft *draft);
+void draft_put(struct draft *draft); /* NULL is nothing */
 
 void draft_info(struct draft *draft, struct draft_info *out);
 ssize_t draft_read(struct draft *draft, uint64_t offset, void *buf, size_t size);
@@ -76,10 +80,11 @@ int draft_truncate(struct draft *draft, uint64_t size, struct timespec now);
 void draft_set_owner(struct draft *draft, mode_t mode, uid_t uid, gid_t gid);
 void draft_set_times(struct draft *draft, struct timespec atime, struct timespec mtime);
 
-/* Moves it to PARENT/NAME, replacing what is there (-EEXIST with NOREPLACE). Where it replaces a
- * file that asked for the same content, it takes over that this was asked already (rsync again of
- * an unchanged file buys nothing). */
+/* Moves it to PARENT/NAME, replacing what is there (-EEXIST with NOREPLACE). */
 int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool noreplace);
+/* DRAFT will replace OTHER. If OTHER asked for the same content, DRAFT has asked for it already:
+ * rsync run again over an unchanged file buys nothing. */
+void draft_inherit(struct draft *draft, struct draft *other);
 int draft_unlink(struct draft *draft);
 /* Unlinks all of PARENT. */
 void draft_unlink_all(struct draft_box *box, uint64_t parent);

@@ -22,7 +22,7 @@ struct http_conf {
 	struct key *key;     /* borrowed */
 	int64_t connect_ms;  /* to connect, DNS and TLS included */
 	int64_t answer_ms;   /* for a whole answer to submit and status */
-	int64_t stall_ms;    /* a transfer without a byte for so long is cut */
+	int64_t stall_ms;    /* a transfer without a byte for so long (and up to 6 s) is cut */
 };
 
 /* The defaults for all but gateway and key: 10 s, 60 s, 30 s. */
@@ -30,7 +30,7 @@ struct http_conf http_conf_default(void);
 
 struct http;
 
-/* CONF is copied. NULL with errno. */
+/* CONF is copied. NULL with errno. The first call sets up curl for the process. */
 struct http *http_new(const struct http_conf *conf);
 const struct remote *http_remote(struct http *http);
 

@@ -110,6 +110,9 @@ void job_put(const struct job *job); /* NULL is nothing */
 /* Replaces *FIELD, a string of a job, by a copy of VALUE (NULL: none). 0 or -ENOMEM. */
 int job_set(char **field, const char *value);
 
+/* Takes all outputs away from an unpublished job. */
+void job_clear_outputs(struct job *job);
+
 /* The name of its directory: given name, else request id, else "job-NUMBER". Written to BUF, which
  * is returned. */
 #define JOB_NAME_MAX 256
@@ -164,7 +167,7 @@ enum job_action {
 /* Applies EVENT to JOB. Gives a mask of enum job_action, or -errno and leaves JOB as it was: -EROFS
  * (already submitted), -EALREADY (under way), -EINVAL (an event that makes no sense in this state),
  * -ENOMEM. A repetition of what is known already gives JOB_DO_NOTHING or the same action again:
- * every event may arrive twice. */
+ * every event may arrive twice, except SUBMIT and SENDING, which spend and are then -EALREADY. */
 int job_apply(struct job *job, const struct job_event *event);
 
 /* The log's line for what an event did, without time and newline: "QUEUED -> PROCESSING", "WAITING:

@@ -17,13 +17,15 @@
 struct key;
 
 /* Finds the key. KEY_FILE: the option's value or NULL. HOME: the user's home (mount(8) removes
- * HOME, so the caller asks the password database). Takes PIXAZO_API_KEY out of the process's
- * environment, so that children and /proc do not show it. 0; -ENOENT: there is none (*OUT is made
- * all the same, and key_read gives -ENOKEY); -EACCES: readable by others; -EINVAL: not one line of
- * 1 to 511 visible ASCII characters. ERROR is a sentence for the person. */
+ * HOME, so the caller asks the password database) or NULL. Takes PIXAZO_API_KEY out of the
+ * process's environment, so that children and /proc do not show it. 0; -ENOENT: there is none (*OUT
+ * is made all the same, and key_read gives -ENOKEY until KEY_FILE, else ~/.config/pixal3dfs/key,
+ * appears; KEY_FILE missing is -ENOENT even when other sources exist: they may be of another
+ * account); -EACCES: its group or others may use it; -EINVAL: not one line of 1 to 511 visible
+ * ASCII characters; -ENOMEM. ERROR is a sentence for the person. */
 int key_find(const char *key_file, const char *home, struct key **out, char error[KEY_ERROR_MAX]);
 
-/* A key that needs no source: the sandbox's. */
+/* A key that needs no source: the sandbox's. NULL: no memory, or no key (as -EINVAL above). */
 struct key *key_fixed(const char *value);
 void key_free(struct key *key); /* wipes it */
 

@@ -10,10 +10,10 @@ static const struct {
 	const char *name;
 	int priority;
 } levels[] = {
-	[LOG_LEVEL_ERROR] = {"error",  LOG_ERR    },
-	[LOG_LEVEL_WARN] = { "warn",  LOG_WARNING},
-	[LOG_LEVEL_INFO] = { "info",  LOG_INFO   },
-	[LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG  },
+	[LOG_LEVEL_ERROR] = { "error", LOG_ERR },
+	[LOG_LEVEL_WARN] = { "warn", LOG_WARNING },
+	[LOG_LEVEL_INFO] = { "info", LOG_INFO },
+	[LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
 };
 #define LEVELS (sizeof levels / sizeof levels[0])
 

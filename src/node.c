@@ -214,5 +214,6 @@ bool node_output_visible(const struct job *job, unsigned index)
 
 uint32_t node_hidden_bit(unsigned kind)
 {
-	return kind >= NODE_OUTPUT ? 1u << (16 + kind - NODE_OUTPUT) : 1u << (kind - NODE_PARAMS);
+	unsigned bit = kind >= NODE_OUTPUT ? 16 + kind - NODE_OUTPUT : kind - NODE_PARAMS;
+	return 1u << (bit & 31);
 }

@@ -30,7 +30,6 @@ enum node_kind {
 	NODE_JOBS,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
-	NODE_DRAFT_ERROR, /* new/NAME.error */
 	/* number is a job's */
 	NODE_JOB,
 	NODE_REQUEST_LINK, /* REQUEST_ID in the root, of a job that has another name */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct item {
 	struct item *next;
@@ -20,10 +21,11 @@ struct notify {
 	struct fuse_session *session;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t changed;
 	struct item *first;
 	struct item **last;
 	bool ending;
+	bool ended;
 };
 
 static void tell(struct notify *notify, const struct item *item)
@@ -39,24 +41,31 @@ static void tell(struct notify *notify, const struct item *item)
 			 (unsigned long long)item->ino, strerror(-r));
 }
 
+static struct item *next_locked(struct notify *notify)
+{
+	while (!notify->first && !notify->ending)
+		pthread_cond_wait(&notify->changed, &notify->lock);
+	struct item *item = notify->first;
+	if (item)
+		notify->first = item->next;
+	if (!notify->first)
+		notify->last = &notify->first;
+	return item;
+}
+
 static void *run(void *arg)
 {
 	struct notify *notify = arg;
+	struct item *item;
 	pthread_mutex_lock(&notify->lock);
-	for (;;) {
-		while (!notify->first && !notify->ending)
-			pthread_cond_wait(&notify->more, &notify->lock);
-		struct item *item = notify->first;
-		if (!item)
-			break;
-		notify->first = item->next;
-		if (!notify->first)
-			notify->last = &notify->first;
+	while ((item = next_locked(notify)) != NULL) {
 		pthread_mutex_unlock(&notify->lock);
 		tell(notify, item);
 		free(item);
 		pthread_mutex_lock(&notify->lock);
 	}
+	notify->ended = true;
+	pthread_cond_broadcast(&notify->changed);
 	pthread_mutex_unlock(&notify->lock);
 	return NULL;
 }
@@ -69,11 +78,11 @@ struct notify *notify_new(struct fuse_session *session)
 	notify->session = session;
 	notify->last = &notify->first;
 	pthread_mutex_init(&notify->lock, NULL);
-	pthread_cond_init(&notify->more, NULL);
+	pthread_cond_init(&notify->changed, NULL);
 	int r = pthread_create(&notify->thread, NULL, run, notify);
 	if (r == 0)
 		return notify;
-	pthread_cond_destroy(&notify->more);
+	pthread_cond_destroy(&notify->changed);
 	pthread_mutex_destroy(&notify->lock);
 	free(notify);
 	errno = r;
@@ -93,10 +102,15 @@ static void add(struct notify *notify, uint64_t ino, const char *name)
 	item->name_len = len;
 	memcpy(item->name, name, len + 1);
 	pthread_mutex_lock(&notify->lock);
-	*notify->last = item;
-	notify->last = &item->next;
-	pthread_cond_signal(&notify->more);
+	bool drop = notify->ending;
+	if (!drop) {
+		*notify->last = item;
+		notify->last = &item->next;
+		pthread_cond_broadcast(&notify->changed);
+	}
 	pthread_mutex_unlock(&notify->lock);
+	if (drop)
+		free(item);
 }
 
 void notify_attr(struct notify *notify, uint64_t ino)
@@ -109,16 +123,32 @@ void notify_entry(struct notify *notify, uint64_t parent, const char *name)
 	add(notify, parent, name);
 }
 
+void notify_stop(struct notify *notify)
+{
+	struct timespec until;
+	if (!notify)
+		return;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_mutex_lock(&notify->lock);
+	notify->ending = true;
+	for (struct item *item; (item = notify->first) != NULL; free(item))
+		notify->first = item->next;
+	notify->last = &notify->first;
+	pthread_cond_broadcast(&notify->changed);
+	while (!notify->ended &&
+	       pthread_cond_timedwait(&notify->changed, &notify->lock, &until) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&notify->lock);
+}
+
 void notify_free(struct notify *notify)
 {
 	if (!notify)
 		return;
-	pthread_mutex_lock(&notify->lock);
-	notify->ending = true;
-	pthread_cond_signal(&notify->more);
-	pthread_mutex_unlock(&notify->lock);
+	notify_stop(notify);
 	pthread_join(notify->thread, NULL);
-	pthread_cond_destroy(&notify->more);
+	pthread_cond_destroy(&notify->changed);
 	pthread_mutex_destroy(&notify->lock);
 	free(notify);
 }

@@ -23,8 +23,11 @@ void notify_attr(struct notify *notify, uint64_t ino);
 /* NAME in directory PARENT is not what the kernel may have cached. */
 void notify_entry(struct notify *notify, uint64_t parent, const char *name);
 
-/* Waits until the kernel has been told all, then ends the thread. Call after the unmount: an
- * invalidation that blocks ends with it. NULL is nothing. */
+/* The session has ended: nothing more is told, and what is queued is dropped. Waits a moment for
+ * the thread to end; an invalidation that blocks in the kernel ends with the unmount, which
+ * follows. NULL is nothing. */
+void notify_stop(struct notify *notify);
+/* After the unmount. NULL is nothing. */
 void notify_free(struct notify *notify);
 
 #endif

@@ -30,9 +30,9 @@ struct params_spec {
 	enum params_type type;
 	const char *fallback; /* the documented default as JSON text; NULL: none documented */
 	const char *allowed;  /* "1024, 1536"; NULL: any value of the type */
-	const char *meaning;  /* one line for the README of the mount */
 	double usual_min, usual_max; /* known from elsewhere: outside them the service may refuse;
 					both 0: unknown */
+	const char *meaning;         /* one line for the README of the mount */
 };
 
 /* The table, in the documentation's order; *COUNT is 20. */
@@ -65,6 +65,7 @@ int params_merge(struct params *base, const struct params *over);
 
 /* Borrowed; NULL when it is not set. */
 const char *params_image_url(const struct params *params);
+/* 0, -ENOMEM, or -EINVAL for what params_check_url() refuses. */
 int params_set_image_url(struct params *params, const char *url);
 
 bool params_has_seed(const struct params *params);
@@ -83,8 +84,8 @@ char *params_warnings(const struct params *params);
  * it. */
 long params_texture_size(const struct params *params);
 
-/* Is this one http(s) URL with a host, without white space or control characters, at most 8 KiB?
- * 0, or -EINVAL with ERROR saying why. */
+/* Is this one http(s) URL with a host, without white space or control characters, UTF-8, at most 8
+ * KiB? 0, or -EINVAL with ERROR saying why. */
 int params_check_url(const char *url, size_t len, char error[PARAMS_ERROR_MAX]);
 
 #endif

@@ -7,20 +7,20 @@ static const struct {
 	const char *name;
 	int error;
 } faults[] = {
-	[REMOTE_OK] = {"ok",         0           },
-	[REMOTE_DNS] = { "dns",       EHOSTUNREACH},
-	[REMOTE_CONNECT] = { "connect",   ECONNREFUSED},
-	[REMOTE_TLS] = { "tls",       EREMOTEIO   },
-	[REMOTE_TIMEOUT] = { "timeout",   ETIMEDOUT   },
-	[REMOTE_CUT] = { "cut",       EREMOTEIO   },
- /* not EFBIG: the writer would take it for his own file */
-	[REMOTE_TOO_BIG] = { "too-big",   EREMOTEIO   },
-	[REMOTE_FORBIDDEN] = { "forbidden", EACCES      },
-	[REMOTE_REDIRECT] = { "redirect",  EREMOTEIO   },
-	[REMOTE_NO_KEY] = { "no-key",    ENOKEY      },
-	[REMOTE_ABORTED] = { "aborted",   ECANCELED   },
-	[REMOTE_STOPPED] = { "stopped",   ESHUTDOWN   },
-	[REMOTE_CHANGED] = { "changed",   ESTALE      },
+	[REMOTE_OK] = { "ok", 0 },
+	[REMOTE_DNS] = { "dns", EHOSTUNREACH },
+	[REMOTE_CONNECT] = { "connect", ECONNREFUSED },
+	[REMOTE_TLS] = { "tls", EREMOTEIO },
+	[REMOTE_TIMEOUT] = { "timeout", ETIMEDOUT },
+	[REMOTE_CUT] = { "cut", EREMOTEIO },
+	/* not EFBIG: the writer would take it for his own file */
+	[REMOTE_TOO_BIG] = { "too-big", EREMOTEIO },
+	[REMOTE_FORBIDDEN] = { "forbidden", EACCES },
+	[REMOTE_REDIRECT] = { "redirect", EREMOTEIO },
+	[REMOTE_NO_KEY] = { "no-key", ENOKEY },
+	[REMOTE_ABORTED] = { "aborted", ECANCELED },
+	[REMOTE_STOPPED] = { "stopped", ESHUTDOWN },
+	[REMOTE_CHANGED] = { "changed", ESTALE },
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -28,15 +28,9 @@ static const struct {
 	int status;
 	int error;
 } statuses[] = {
-	{400,  EINVAL      },
-        { 401, EKEYREJECTED},
-        { 402, EDQUOT      },
-	{ 403, EACCES      },
-        { 408, ETIMEDOUT   },
-        { 413, EINVAL      },
-	{ 415, EINVAL      },
-        { 422, EINVAL      },
-        { 429, EBUSY       },
+	{ 400, EINVAL }, { 401, EKEYREJECTED }, { 402, EDQUOT },
+	{ 403, EACCES }, { 408, ETIMEDOUT },    { 413, EINVAL },
+	{ 415, EINVAL }, { 422, EINVAL },       { 429, EBUSY },
 };
 
 static int status_errno(long http_status)

@@ -36,7 +36,7 @@ enum remote_fault {
 	REMOTE_ABORTED,   /* a callback or cancel() said stop */
 	REMOTE_STOPPED,   /* the driver ends */
 	REMOTE_CHANGED,   /* fetch: the object is not the one that was asked for (ETag, size,
-			     Content-Range) */
+			     Content-Range); head too: it is sent encoded */
 };
 
 /* Answer to submit and status. */
@@ -85,7 +85,8 @@ struct remote_fetch {
 	int (*begin)(void *arg, const struct remote_object *object);
 	/* LEN bytes at OFFSET. Not 0: stop. */
 	int (*data)(void *arg, uint64_t offset, const void *data, size_t len);
-	/* fault REMOTE_OK: every byte of [start, end) was given. */
+	/* fault REMOTE_OK with http_status 200 or 206: every byte of [start, end) was given; with
+	 * another one: the server's refusal, begin() was not called. */
 	void (*done)(void *arg, const struct remote_object *result);
 	void *arg;
 };

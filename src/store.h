@@ -22,13 +22,14 @@ struct store;
 /* Opens (makes) the store in directory DIR (made with mode 0700 when missing). One driver at a
  * time: -EBUSY while another one has it, ERROR naming its process. A store that is not one, is
  * corrupt, or was written by a newer version is refused with a clear ERROR and never overwritten
- * (-EUCLEAN, -EPROTONOSUPPORT). MOUNTPOINT is noted beside the lock for the next one's message. */
+ * (-EUCLEAN, -EPROTONOSUPPORT). MOUNTPOINT is noted beside the lock for the next one's message.
+ * Call it in the process that stays: a database does not survive a fork. */
 int store_open(const char *dir, const char *mountpoint, struct store **out,
 	       char error[STORE_ERROR_MAX]);
 void store_close(struct store *store); /* NULL is nothing */
 
 /* Gives every job to EACH in order of number, with one reference that EACH takes over. Stops at the
- * first value that is not 0 and gives it. Call before other threads use the store. */
+ * first value that is not 0 and gives it. EACH may use the store. Call before other threads do. */
 int store_load(struct store *store, int (*each)(void *arg, struct job *job), void *arg);
 
 /* What a change adds to the texts: NULL leaves a text as it is. */

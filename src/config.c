@@ -1,0 +1,459 @@
+#include "config.h"
+
+#include "api.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct option {
+	const char *name;
+	bool has_value;
+	int (*set)(struct config *config, const char *value);
+	const char *help; /* NULL: taken, and not worth a line */
+};
+
+static int set_string(char **field, const char *value)
+{
+	free(*field);
+	*field = strdup(value);
+	return *field ? 0 : -ENOMEM;
+}
+
+/* A directory or file is named from where the user stands: the driver changes to the root. */
+static int set_path(char **field, const char *value)
+{
+	char cwd[PATH_MAX], *path = NULL;
+	if (!*value)
+		return -EINVAL;
+	if (value[0] == '/')
+		return set_string(field, value);
+	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&path, "%s/%s", cwd, value) < 0)
+		return -EINVAL;
+	free(*field);
+	*field = path;
+	return 0;
+}
+
+/* Seconds with a fraction, up to a day, to milliseconds. -1: none. */
+static int64_t parse_seconds(const char *text, const char **end)
+{
+	char *stop;
+	double seconds = strtod(text, &stop);
+	if (stop == text || !(seconds >= 0 && seconds <= 86400))
+		return -1;
+	*end = stop;
+	return (int64_t)(seconds * 1000 + 0.5);
+}
+
+static int set_state_dir(struct config *config, const char *value)
+{
+	return set_path(&config->state_dir, value);
+}
+
+static int set_cache_dir(struct config *config, const char *value)
+{
+	return set_path(&config->cache_dir, value);
+}
+
+static int set_key_file(struct config *config, const char *value)
+{
+	return set_path(&config->key_file, value);
+}
+
+static int set_ca_file(struct config *config, const char *value)
+{
+	return set_path(&config->ca_file, value);
+}
+
+static int set_poll(struct config *config, const char *value)
+{
+	const char *end;
+	int64_t min = parse_seconds(value, &end), max = min;
+	if (min > 0 && (*end == ':' || *end == ','))
+		max = parse_seconds(end + 1, &end);
+	if (min <= 0 || max < min || *end)
+		return -EINVAL;
+	config->engine.sched.poll_min_ms = min;
+	config->engine.sched.poll_max_ms = max;
+	return 0;
+}
+
+static int set_submit(struct config *config, const char *value)
+{
+	config->engine.submit_sync = strcmp(value, "sync") == 0;
+	return config->engine.submit_sync || strcmp(value, "queue") == 0 ? 0 : -EINVAL;
+}
+
+static int set_submit_wait(struct config *config, const char *value)
+{
+	const char *end;
+	config->submit_wait_ms = parse_seconds(value, &end);
+	return config->submit_wait_ms < 0 || *end ? -EINVAL : 0;
+}
+
+static int set_max_inflight(struct config *config, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+	config->engine.max_submissions = (unsigned)n;
+	return end == value || *end || n < 1 || n > 1000 ? -EINVAL : 0;
+}
+
+static int set_log(struct config *config, const char *value)
+{
+	int level = log_level_parse(value);
+	config->log_level = level < 0 ? LOG_LEVEL_WARN : (enum log_level)level;
+	return level < 0 ? -EINVAL : 0;
+}
+
+static int set_umask(struct config *config, const char *value)
+{
+	char *end;
+	unsigned long mask = strtoul(value, &end, 8);
+	config->umask = (mode_t)mask;
+	return end == value || *end || mask > 0777 ? -EINVAL : 0;
+}
+
+static int set_ready_fd(struct config *config, const char *value)
+{
+	char *end;
+	long fd = strtol(value, &end, 10);
+	config->ready_fd = (int)fd;
+	return end == value || *end || fd < 0 || fd > INT_MAX ? -EINVAL : 0;
+}
+
+static int set_ro(struct config *config, const char *value)
+{
+	(void)value;
+	config->engine.read_only = true;
+	return fuse_opt_add_arg(&config->fuse, "-oro") ? -ENOMEM : 0;
+}
+
+static int set_debug(struct config *config, const char *value)
+{
+	(void)value;
+	config->debug = true;
+	config->foreground = true;
+	return 0;
+}
+
+static const struct option options[] = {
+	{ "key_file", true, set_key_file,
+	  "FILE  the subscription key, readable by its owner only" },
+	{ "state_dir", true, set_state_dir, "DIR  where the books of all jobs are kept" },
+	{ "cache_dir", true, set_cache_dir, "DIR  where models are kept once they were read" },
+	{ "poll", true, set_poll, "MIN[:MAX]  seconds between status requests of a job (5:10)" },
+	{ "submit", true, set_submit,
+	  "queue|sync  keep what the service could not take, or refuse it (queue)" },
+	{ "submit_wait", true, set_submit_wait,
+	  "S  a writer waits for the service's answer so long (30)" },
+	{ "max_inflight", true, set_max_inflight, "N  submissions under way at once (4)" },
+	{ "umask", true, set_umask,
+	  "OCTAL  permissions taken from every file (022): who may write may spend" },
+	{ "log", true, set_log, "error|warn|info|debug  how much is logged (warn)" },
+	{ "ca_file", true, set_ca_file, "FILE  certificates to trust instead of the system's" },
+	{ "ready_fd", true, set_ready_fd,
+	  "N  a newline is written to this descriptor when the mount serves" },
+	{ "ro", false, set_ro, "never spend: nothing can be written" },
+	{ "debug", false, set_debug, "trace every request of the kernel (implies -f)" },
+};
+
+/* Passed to the mount itself. */
+static const char *const mount_options[] = { "allow_other", "allow_root", "noexec", "exec",
+					     "nosuid",      "suid",       "nodev",  "dev",
+					     "noatime",     "sync",       "async",  "dirsync",
+					     "rw" };
+/* Of mount(8), fstab and systemd: nothing to us. */
+static const char *const foreign_options[] = {
+	"_netdev",    "nofail",   "noauto",     "auto",        "user",     "users",
+	"nouser",     "owner",    "group",      "defaults",    "atime",    "relatime",
+	"norelatime", "diratime", "nodiratime", "strictatime", "lazytime", "nolazytime"
+};
+
+static bool is_one_of(const char *name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}
+#define IS_ONE_OF(name, list) is_one_of(name, list, sizeof(list) / sizeof((list)[0]))
+
+static int add_mount_option(struct config *config, const char *option)
+{
+	char *arg = NULL;
+	int r = asprintf(&arg, "-o%s", option) < 0 || fuse_opt_add_arg(&config->fuse, arg) ? -ENOMEM
+											   : 0;
+	free(arg);
+	return r;
+}
+
+static int take_option(struct config *config, char *text, bool sloppy, char error[CONFIG_ERROR_MAX])
+{
+	if (strncmp(text, "x-", 2) == 0 || strncmp(text, "comment=", 8) == 0 ||
+	    IS_ONE_OF(text, foreign_options))
+		return 0;
+	if (IS_ONE_OF(text, mount_options))
+		return add_mount_option(config, text);
+	char *value = strchr(text, '=');
+	if (value)
+		*value++ = '\0';
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const struct option *option = &options[i];
+		if (strcmp(option->name, text) != 0)
+			continue;
+		if (option->has_value == (value != NULL) && option->set(config, value) == 0)
+			return 0;
+		snprintf(error, CONFIG_ERROR_MAX, "option %s%s%s is not right; it takes: %s%s%s",
+			 text, value ? "=" : "", value ? value : "", text,
+			 option->has_value ? "=" : "", option->help);
+		return -EINVAL;
+	}
+	if (sloppy)
+		return 0;
+	snprintf(error, CONFIG_ERROR_MAX, "unknown option %s (pixal3dfs --help lists them)", text);
+	return -EINVAL;
+}
+
+/* The comma of `poll=5,10` is part of the value: no option is a number. */
+static char *next_option(char **rest)
+{
+	char *option = *rest, *comma = strchr(option, ',');
+	if (comma && strncmp(option, "poll=", 5) == 0 &&
+	    (comma[1] == '.' || (comma[1] >= '0' && comma[1] <= '9')))
+		comma = strchr(comma + 1, ',');
+	*rest = comma ? comma + 1 : NULL;
+	if (comma)
+		*comma = '\0';
+	return option;
+}
+
+static int take_options(struct config *config, const char *list, bool sloppy,
+			char error[CONFIG_ERROR_MAX])
+{
+	char *copy = strdup(list), *rest = copy;
+	int r = copy ? 0 : -ENOMEM;
+	while (r == 0 && rest) {
+		char *option = next_option(&rest);
+		if (*option)
+			r = take_option(config, option, sloppy, error);
+	}
+	free(copy);
+	return r;
+}
+
+/* Where things are */
+
+static int set_home(struct config *config)
+{
+	/* mount(8) takes HOME away. */
+	const char *home = getenv("HOME");
+	const struct passwd *user = home && *home ? NULL : getpwuid(getuid());
+	return set_string(&config->home, user ? user->pw_dir : home && *home ? home : "/");
+}
+
+/* DIR/pixal3dfs/SOURCE: jobs of different gateways are kept apart. */
+static char *default_dir(const struct config *config, const char *system, const char *variable,
+			 const char *below_home)
+{
+	const char *base = getenv(variable);
+	const char *tag = config->sandbox ? "sandbox" : strstr(config->gateway, "://") + 3;
+	char *dir = NULL;
+	int n;
+	if (getuid() == 0)
+		n = asprintf(&dir, "%s/pixal3dfs/%s", system, tag);
+	else if (base && base[0] == '/')
+		n = asprintf(&dir, "%s/pixal3dfs/%s", base, tag);
+	else
+		n = asprintf(&dir, "%s/%s/pixal3dfs/%s", config->home, below_home, tag);
+	return n < 0 ? NULL : dir;
+}
+
+static int set_directories(struct config *config)
+{
+	/* Job numbers tie a cache to its books. */
+	if (!config->cache_dir && config->state_dir &&
+	    asprintf(&config->cache_dir, "%s/cache", config->state_dir) < 0)
+		return -ENOMEM;
+	if (!config->state_dir)
+		config->state_dir = default_dir(config, "/var/lib", "XDG_STATE_HOME",
+						".local/state");
+	if (!config->cache_dir)
+		config->cache_dir = default_dir(config, "/var/cache", "XDG_CACHE_HOME", ".cache");
+	return config->state_dir && config->cache_dir ? 0 : -ENOMEM;
+}
+
+static int set_source(struct config *config, char error[CONFIG_ERROR_MAX])
+{
+	config->sandbox = strcmp(config->source, "sandbox") == 0;
+	if (config->sandbox)
+		return 0;
+	const char *url = strcmp(config->source, "pixal3d") == 0 ? API_PUBLIC_GATEWAY
+								 : config->source;
+	config->gateway = api_gateway(url, error, CONFIG_ERROR_MAX);
+	return config->gateway ? 0 : -EINVAL;
+}
+
+static int set_places(struct config *config, const char *mountpoint, char error[CONFIG_ERROR_MAX])
+{
+	int r = set_source(config, error);
+	if (r)
+		return r;
+	if (set_path(&config->mountpoint, mountpoint) || set_home(config) ||
+	    set_directories(config)) {
+		snprintf(error, CONFIG_ERROR_MAX, "no memory, or no such directory");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void set_defaults(struct config *config)
+{
+	*config = (struct config){
+		.engine = { .sched = sched_policy_default(), .max_submissions = 4, .max_polls = 8 },
+		.submit_wait_ms = 30000,
+		.umask = 022,
+		.uid = getuid(),
+		.gid = getgid(),
+		.log_level = LOG_LEVEL_WARN,
+		.ready_fd = -1
+	};
+}
+
+static bool called_as_helper(const char *argv0)
+{
+	const char *slash = strrchr(argv0, '/');
+	return strncmp(slash ? slash + 1 : argv0, "mount.", 6) == 0;
+}
+
+/* -f is "fake" for mount(8) and "foreground" for the program. */
+static int take_flag(struct config *config, bool helper, int flag, char error[CONFIG_ERROR_MAX])
+{
+	switch (flag) {
+	case 'f':
+		if (helper)
+			config->action = CONFIG_NOTHING;
+		config->foreground = true;
+		return 0;
+	case 'd': return set_debug(config, NULL);
+	case 'h': config->action = CONFIG_HELP; return 0;
+	case 'V': config->action = CONFIG_VERSION; return 0;
+	case 'n':
+	case 'v':
+	case 's': return 0;
+	default:
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "unknown option -%c (pixal3dfs --help lists them)", flag);
+		return -EINVAL;
+	}
+}
+
+struct words {
+	const char *word[2];
+	int count;
+	bool sloppy;
+	const char *lists[64];
+	int list_count;
+};
+
+static int take_argument(struct config *config, bool helper, char ***argv, struct words *words,
+			 char error[CONFIG_ERROR_MAX])
+{
+	const char *arg = **argv;
+	if (strcmp(arg, "--help") == 0)
+		return take_flag(config, helper, 'h', error);
+	if (strcmp(arg, "--version") == 0)
+		return take_flag(config, helper, 'V', error);
+	if (arg[0] != '-' || !arg[1]) {
+		if (words->count < 2)
+			words->word[words->count] = arg;
+		words->count++;
+		return 0;
+	}
+	for (const char *flag = arg + 1; *flag; flag++) {
+		if (*flag == 'o' || *flag == 't' || *flag == 'N') {
+			const char *value = flag[1] ? flag + 1 : *++*argv;
+			if (!value) {
+				snprintf(error, CONFIG_ERROR_MAX, "-%c needs a value", *flag);
+				return -EINVAL;
+			}
+			if (*flag == 'o' && words->list_count < 64)
+				words->lists[words->list_count++] = value;
+			return 0;
+		}
+		words->sloppy |= *flag == 's';
+		int r = take_flag(config, helper, *flag, error);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int config_parse(struct config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX])
+{
+	struct words words = { 0 };
+	bool helper = argc > 0 && called_as_helper(argv[0]);
+	set_defaults(config);
+	if (fuse_opt_add_arg(&config->fuse, "pixal3dfs"))
+		return -ENOMEM;
+	for (char **arg = argv + 1; *arg; arg++) {
+		int r = take_argument(config, helper, &arg, &words, error);
+		if (r)
+			return r;
+	}
+	if (config->action == CONFIG_HELP || config->action == CONFIG_VERSION)
+		return 0;
+	if (words.count != 2) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "usage: pixal3dfs SOURCE MOUNTPOINT [-f] [-o OPTION,...]\n"
+			 "SOURCE is pixal3d, sandbox or a gateway's URL; --help says more");
+		return -EINVAL;
+	}
+	int r = set_string(&config->source, words.word[0]);
+	for (int i = 0; i < words.list_count && r == 0; i++)
+		r = take_options(config, words.lists[i], words.sloppy, error);
+	return r ? r : set_places(config, words.word[1], error);
+}
+
+void config_release(struct config *config)
+{
+	char *strings[] = {
+		config->source,    config->mountpoint, config->gateway,  config->home,
+		config->state_dir, config->cache_dir,  config->key_file, config->ca_file
+	};
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		free(strings[i]);
+	fuse_opt_free_args(&config->fuse);
+}
+
+char *config_help(void)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		return NULL;
+	fputs("usage: pixal3dfs SOURCE MOUNTPOINT [-f] [-o OPTION,...]\n"
+	      "       mount -t pixal3dfs SOURCE MOUNTPOINT [-o OPTION,...]\n\n"
+	      "SOURCE      pixal3d   the public service; every submission costs money\n"
+	      "            sandbox   a gateway of its own on this machine: no key, no cost\n"
+	      "            URL       another gateway: https://HOST[:PORT], http:// on loopback\n"
+	      "-f          stay in the foreground, log to the terminal\n"
+	      "-o          options, separated by commas:\n",
+	      out);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		fprintf(out, "    %s%s%s\n", options[i].name, options[i].has_value ? "=" : "  ",
+			options[i].help);
+	fputs("    allow_other, noexec, nosuid, nodev... as for every mount\n\n"
+	      "The key comes from key_file=, $PIXAZO_API_KEY, $CREDENTIALS_DIRECTORY/pixal3d-key,\n"
+	      "~/.config/pixal3dfs/key or ~/.pixazo/api-key.\n"
+	      "Unmount: umount MOUNTPOINT (fusermount3 -u MOUNTPOINT without root).\n",
+	      out);
+	return fclose(out) == 0 ? text : NULL;
+}

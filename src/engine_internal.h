@@ -1,0 +1,170 @@
+/*
+ * engine_internal - what the parts of the engine share
+ *
+ * Role:    the table of jobs (engine_table.c), the change protocol (engine.c), and the three
+ * activities that run on the network thread: submissions, polls, and outputs' sizes. Locks:   see
+ * engine.h; fields marked [table] belong to `table_lock`, and functions ending in _locked want it
+ * held.
+ */
+#ifndef ENGINE_INTERNAL_H
+#define ENGINE_INTERNAL_H
+
+#include "api.h"
+#include "engine.h"
+
+#include <pthread.h>
+
+/* What a job can be found by, besides its number. */
+enum table_key { KEY_NAME, KEY_REQUEST, KEY_LABEL, KEYS };
+
+/* What the network thread does for a job, each with its own timer and limit. */
+enum queue_kind {
+	QUEUE_SEND,
+	QUEUE_POLL, /* and the size requests that end it */
+	QUEUE_SAVE, /* commit what the disk would not take before */
+	QUEUES
+};
+
+struct table_node {
+	struct table_node *next, **link; /* link NULL: not in the index */
+	struct entry *entry;
+	uint32_t hash;
+};
+
+/* One job: its published snapshot and what is known of it in this process only. All [table]. */
+struct entry {
+	uint64_t number;
+	const struct job *job;
+	struct table_node nodes[KEYS];
+	struct sched_timer timers[QUEUES];
+	bool busy[QUEUES]; /* a request of this kind is under way: it sets the next timer itself */
+	bool unsaved;      /* what is shown was heard from the service, and is not on disk yet */
+	unsigned save_failures;
+	unsigned poll_failures; /* in a row */
+	int64_t retry_after_ms; /* from the last failed poll; -1: none */
+	unsigned size_tries;    /* before a completion without sizes is told */
+	int64_t size_since_ms;
+	int64_t refreshed_ms; /* the last time that a failed download asked for a new URL; 0: never
+			       */
+	struct engine_watch *watches;
+};
+
+struct index {
+	struct table_node **buckets;
+	size_t size; /* a power of two */
+	size_t count;
+};
+
+struct table_slot {
+	uint64_t number;
+	struct entry *entry; /* NULL: forgotten */
+};
+
+struct table {
+	struct table_slot *slots; /* by number */
+	size_t count, capacity, holes;
+	struct index indexes[KEYS];
+};
+
+int table_init(struct table *table);
+/* Frees the entries too. */
+void table_release(struct table *table);
+/* Makes room, so that the next table_add cannot fail. 0 or -ENOMEM. */
+int table_reserve(struct table *table);
+/* ENTRY's number is above all others, its job is set. */
+void table_add(struct table *table, struct entry *entry);
+/* Shows JOB (reference taken over) in place of ENTRY's, whose reference goes to the caller. */
+const struct job *table_swap(struct table *table, struct entry *entry, const struct job *job);
+/* Takes ENTRY out; entry_free() is the caller's. */
+void table_remove(struct table *table, struct entry *entry);
+void entry_free(struct entry *entry);
+struct entry *table_find(const struct table *table, uint64_t number);
+/* The first with a number above AFTER. */
+struct entry *table_after(const struct table *table, uint64_t after);
+struct entry *table_latest(const struct table *table);
+/* The newest whose KEY is TEXT. */
+struct entry *table_lookup(const struct table *table, enum table_key key, const char *text);
+
+struct queue {
+	struct sched sched;
+	unsigned busy, max;
+};
+
+struct engine {
+	struct engine_conf conf;
+	char *gateway; /* conf.gateway */
+	const struct world *world;
+	struct store *store;
+	const struct remote *remote;
+	const struct engine_observer *observer;
+	struct output_cache *cache; /* set once, before threads */
+	pthread_mutex_t write;      /* before table_lock */
+	pthread_mutex_t table_lock;
+	struct table table;          /* [table]; changed with `write` held as well */
+	struct queue queues[QUEUES]; /* [table] */
+};
+
+/* One change of one job: edit, event, commit, show, tell. */
+struct change {
+	uint64_t number;   /* set for a new job when it succeeded */
+	struct job *fresh; /* a new job; taken over, whatever happens */
+	unsigned attempt;  /* the change is of this attempt alone, else -ESTALE; 0: of any */
+	bool heard; /* the service has spoken: it is shown even while the disk cannot take it, and
+		       committed later */
+	/* Changes the copy, before EVENT; 0 or -errno. `write` is held. */
+	int (*edit)(struct engine *engine, struct job *job, void *arg);
+	void *arg;
+	const struct job_event *event; /* NULL: none */
+	const char *note;              /* the log's line where there is no event; NULL: none */
+	struct store_texts texts;      /* but the log's line */
+};
+
+/* A mask of job_action, or -errno: nothing has changed then. */
+int engine_change(struct engine *engine, struct change *change);
+
+/* The job called NAME or made by request id NAME is another one than NUMBER. `write` is held. */
+bool engine_name_taken(struct engine *engine, const char *name, uint64_t number);
+
+/* A new record for OWNER, or NULL. */
+struct job *engine_fresh(struct engine *engine, const char *label,
+			 const struct engine_owner *owner);
+
+int64_t engine_wall(const struct engine *engine);
+int64_t engine_mono(const struct engine *engine);
+uint64_t engine_random(const struct engine *engine);
+
+/* Frees the place that NUMBER had in the queue. */
+void engine_idle(struct engine *engine, enum queue_kind kind, uint64_t number);
+/* The next poll of a job that did not change: FAILED says whether this one brought an answer. Gives
+ * the polls in a row that failed. */
+unsigned engine_poll_again(struct engine *engine, uint64_t number, bool failed,
+			   int64_t retry_after_ms);
+/* A zeroed entry, with room in the table; NULL: no memory. */
+struct entry *engine_entry_new(struct engine *engine);
+/* Sets the timers that ACTIONS, a mask of job_action, ask for. */
+void engine_perform_locked(struct engine *engine, struct entry *entry, int actions);
+void engine_arm_locked(struct engine *engine, struct entry *entry, enum queue_kind kind,
+		       int64_t delay_ms);
+void engine_disarm_locked(struct engine *engine, struct entry *entry, enum queue_kind kind);
+void engine_unlink_watch_locked(struct entry *entry, struct engine_watch *watch);
+
+/* Sets the timer of KIND to DELAY_MS from now. */
+void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, int64_t delay_ms);
+
+/* The three activities; network thread, the queue's place is taken. */
+void engine_send(struct engine *engine, uint64_t number);
+void engine_poll(struct engine *engine, uint64_t number);
+/* JOB's poll said COMPLETED: asks for the sizes, then applies it. */
+void engine_size(struct engine *engine, const struct job *job, const struct api_status *status,
+		 const struct remote_reply *reply);
+
+/* Sets JOB's error file, unless it says so already. */
+void engine_tell(struct engine *engine, const struct job *job, const char *error);
+
+/* A SUBMITTING job that was loaded: what does its stored answer say? */
+int engine_recover(struct engine *engine, const struct job *job);
+
+/* Heap; NULL: no memory, which every user of a text for the person survives. */
+char *engine_words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

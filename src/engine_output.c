@@ -1,0 +1,408 @@
+/*
+ * engine_output - what a job has made
+ *
+ * Completion: a poll that says COMPLETED is applied only once the size of every output is known, so
+ *             that status, wait and output.glb change in the same moment. While a size cannot be
+ *             had the poll is repeated a few times (its answer may bring a better URL); then the
+ *             job completes without it, says so, and goes on being polled in the background.
+ * Later:      a download that failed may mean that the URL has expired: one poll asks for a new
+ *             one. Sizes that are known are never given up for an answer that knows less.
+ */
+#include "engine_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The writer of `wait` may be a script: so long may a completion be kept back for its sizes. */
+#define SIZE_TRIES   3
+#define SIZE_KEPT_MS 10000
+
+/* Downloads that fail do not ask for a new URL more often than this. */
+#define REFRESH_MS 60000
+
+/* The size requests of one poll, one after the other. */
+struct sizing {
+	struct engine *engine;
+	uint64_t number;
+	unsigned attempt;
+	char *word, *body; /* the poll's answer */
+	size_t body_len;
+	size_t count, at;
+	struct job_output outputs[JOB_OUTPUTS_MAX];
+	char *why; /* the last size that could not be had; NULL: all could */
+};
+
+static void free_sizing(struct sizing *sizing)
+{
+	for (size_t i = 0; i < sizing->count; i++) {
+		free(sizing->outputs[i].url);
+		free(sizing->outputs[i].name);
+		free(sizing->outputs[i].media_type);
+		free(sizing->outputs[i].etag);
+	}
+	free(sizing->word);
+	free(sizing->body);
+	free(sizing->why);
+	free(sizing);
+}
+
+/* The driver ends, or nobody wants to know any more. */
+static void abandon(struct sizing *sizing)
+{
+	engine_idle(sizing->engine, QUEUE_POLL, sizing->number);
+	free_sizing(sizing);
+}
+
+static void blame(struct sizing *sizing, const char *why)
+{
+	job_set(&sizing->why, why);
+}
+
+static size_t unknown_sizes(const struct job_output *outputs, size_t count)
+{
+	size_t unknown = 0;
+
+	for (size_t i = 0; i < count; i++)
+		unknown += outputs[i].size < 0;
+	return unknown;
+}
+
+static bool same_urls(const struct job *job, const struct sizing *sizing)
+{
+	if (job->output_count != sizing->count)
+		return false;
+	for (size_t i = 0; i < sizing->count; i++)
+		if (strcmp(job->outputs[i].url, sizing->outputs[i].url) != 0)
+			return false;
+	return true;
+}
+
+/* Is the answer better than what is shown? The first one always is. */
+static bool is_better(const struct job *job, const struct sizing *sizing)
+{
+	size_t shown = unknown_sizes(job->outputs, job->output_count);
+	size_t now = unknown_sizes(sizing->outputs, sizing->count);
+
+	if (job->state != JOB_COMPLETED)
+		return true;
+	if (!sizing->count)
+		return false;
+	if (!job->output_count)
+		return now < sizing->count;
+	return now < shown || (now == 0 && !same_urls(job, sizing));
+}
+
+/* Shall the completion be kept back once more for its sizes? Sets the timer. */
+static bool keep_back(struct engine *engine, uint64_t number)
+{
+	int64_t now = engine_mono(engine);
+	struct entry *entry;
+	bool again = false;
+
+	pthread_mutex_lock(&engine->table_lock);
+	entry = table_find(&engine->table, number);
+	if (entry) {
+		if (!entry->size_tries++)
+			entry->size_since_ms = now;
+		again = entry->size_tries < SIZE_TRIES && now - entry->size_since_ms < SIZE_KEPT_MS;
+		if (again)
+			engine_arm_locked(engine, entry, QUEUE_POLL,
+					  sched_retry_delay(&engine->conf.sched, entry->size_tries,
+							    -1, engine_random(engine)));
+		else
+			entry->size_tries = 0;
+	}
+	pthread_mutex_unlock(&engine->table_lock);
+	return again;
+}
+
+/* Moves the outputs into JOB. */
+static int edit_outputs(struct engine *engine, struct job *job, void *arg)
+{
+	struct sizing *sizing = arg;
+
+	(void)engine;
+	job_clear_outputs(job);
+	memcpy(job->outputs, sizing->outputs, sizeof(job->outputs));
+	job->output_count = sizing->count;
+	sizing->count = 0;
+	job->output_unreachable = sizing->why != NULL;
+	return 0;
+}
+
+static void apply(struct engine *engine, struct sizing *sizing)
+{
+	char *reason = !sizing->why
+			       ? NULL
+			       : engine_words("The service says COMPLETED, but the size of the "
+					      "output could not be learnt: %s. Nothing is lost: "
+					      "it is asked again by itself, and the file "
+					      "appears then.",
+					      sizing->why);
+	struct job_event event = {
+		.kind = JOB_EVENT_STATUS,
+		.now_ms = engine_wall(engine),
+		.word = sizing->word,
+		.reason = reason,
+	};
+	struct change change = {
+		.number = sizing->number,
+		.attempt = sizing->attempt,
+		.heard = true,
+		.edit = edit_outputs,
+		.arg = sizing,
+		.event = &event,
+		.texts = {.status = sizing->body, .status_len = sizing->body_len},
+	};
+
+	engine_change(engine, &change);
+	free(reason);
+}
+
+/* Tells the outputs that may be open where they are to be had now. */
+static void renew(struct engine *engine, const struct job *job)
+{
+	struct output *output;
+
+	for (unsigned i = 0; i < job->output_count; i++)
+		if (engine_output(engine, job->number, i, &output) == 0)
+			output_put(output);
+}
+
+/* Every size was asked for. */
+static void conclude(struct sizing *sizing)
+{
+	struct engine *engine = sizing->engine;
+	const struct job *job = engine_get(engine, sizing->number);
+
+	if (!sizing->count)
+		blame(sizing, "it named no output");
+	engine_idle(engine, QUEUE_POLL, sizing->number);
+	if (job &&
+	    (!sizing->why || job->state == JOB_COMPLETED || !keep_back(engine, sizing->number))) {
+		engine_poll_again(engine, sizing->number, sizing->why != NULL, -1);
+		if (is_better(job, sizing)) {
+			apply(engine, sizing);
+			/* Those that were not shown before are not open. */
+			renew(engine, job);
+		}
+	}
+	job_put(job);
+	free_sizing(sizing);
+}
+
+static void ask(struct sizing *sizing);
+
+static void note_object(struct sizing *sizing, const struct remote_object *object)
+{
+	struct job_output *output = &sizing->outputs[sizing->at];
+
+	output->size = object->size;
+	if (object->mtime_s >= 0)
+		output->mtime_ms = object->mtime_s * 1000;
+	job_set(&output->etag, object->etag);
+	/* The service knows better what it made: object stores often call everything a stream of
+	 * octets. */
+	if (!output->media_type)
+		job_set(&output->media_type, object->media_type);
+}
+
+static void sized(void *arg, const struct remote_object *object)
+{
+	struct sizing *sizing = arg;
+	char why[64];
+
+	if (object->fault == REMOTE_STOPPED) {
+		abandon(sizing);
+		return;
+	}
+	snprintf(why, sizeof(why), "its server answered HTTP %ld", object->http_status);
+	if (object->fault != REMOTE_OK)
+		blame(sizing, object->detail);
+	else if (object->http_status / 100 != 2)
+		blame(sizing, why);
+	else if (object->size <= 0)
+		blame(sizing, "its server does not say how large it is");
+	else
+		note_object(sizing, object);
+	sizing->at++;
+	ask(sizing);
+}
+
+static void ask(struct sizing *sizing)
+{
+	const struct remote *remote = sizing->engine->remote;
+	int r;
+
+	for (; sizing->at < sizing->count; sizing->at++) {
+		const struct job_output *output = &sizing->outputs[sizing->at];
+		if (output->size >= 0)
+			continue;
+		if (!api_media_url_allowed(sizing->engine->gateway, output->url)) {
+			blame(sizing, "its address is not one that may be fetched");
+			continue;
+		}
+		r = remote->head(remote->ctx, output->url, sized, sizing);
+		if (r == 0)
+			return;
+		if (r == -ESHUTDOWN) {
+			abandon(sizing);
+			return;
+		}
+		blame(sizing, strerror(-r));
+	}
+	conclude(sizing);
+}
+
+/* What is known of URL already need not be asked. */
+static int fill_output(struct job_output *output, const struct job *job, size_t index,
+		       const struct api_status *status, int64_t now_ms)
+{
+	const struct job_output *old = index < job->output_count &&
+						       strcmp(job->outputs[index].url,
+							      status->media_url[index]) == 0
+					       ? &job->outputs[index]
+					       : NULL;
+
+	output->size = old ? old->size : -1;
+	output->mtime_ms = old ? old->mtime_ms : now_ms;
+	output->name = api_output_name(index, status->media_type, status->media_url[index]);
+	if (!output->name || job_set(&output->url, status->media_url[index]) < 0 ||
+	    job_set(&output->media_type, old ? old->media_type : status->media_type) < 0 ||
+	    job_set(&output->etag, old ? old->etag : NULL) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static struct sizing *new_sizing(struct engine *engine, const struct job *job,
+				 const struct api_status *status, const struct remote_reply *reply)
+{
+	struct sizing *sizing = calloc(1, sizeof(*sizing));
+	int r = 0;
+
+	if (!sizing)
+		return NULL;
+	sizing->engine = engine;
+	sizing->number = job->number;
+	sizing->attempt = job->attempts;
+	sizing->word = strdup(status->word);
+	sizing->body = malloc(reply->body_len + 1);
+	sizing->count = status->media_count;
+	for (size_t i = 0; r == 0 && i < sizing->count; i++)
+		r = fill_output(&sizing->outputs[i], job, i, status, engine_wall(engine));
+	if (r < 0 || !sizing->word || !sizing->body) {
+		free_sizing(sizing);
+		return NULL;
+	}
+	memcpy(sizing->body, reply->body, reply->body_len);
+	sizing->body[reply->body_len] = '\0';
+	sizing->body_len = reply->body_len;
+	return sizing;
+}
+
+void engine_size(struct engine *engine, const struct job *job, const struct api_status *status,
+		 const struct remote_reply *reply)
+{
+	struct sizing *sizing = new_sizing(engine, job, status, reply);
+
+	if (sizing) {
+		ask(sizing);
+		return;
+	}
+	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_poll_again(engine, job->number, true, -1);
+}
+
+/* Outputs */
+
+static bool is_glb(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 4 && strcmp(name + len - 4, ".glb") == 0;
+}
+
+int engine_output(struct engine *engine, uint64_t number, unsigned index, struct output **out)
+{
+	const struct job *job = engine_get(engine, number);
+	int r = -ENOENT;
+
+	if (job && engine->cache && job->state == JOB_COMPLETED && index < job->output_count &&
+	    job->outputs[index].size >= 0) {
+		const struct job_output *output = &job->outputs[index];
+		struct output_source source = {
+			.job = number,
+			.index = index,
+			.url = output->url,
+			.size = (uint64_t)output->size,
+			.etag = output->etag,
+			.glb = is_glb(output->name),
+		};
+		r = output_open(engine->cache, &source, out);
+	}
+	job_put(job);
+	return r;
+}
+
+/* True once in a while: the URL may have expired, and the service may have a new one. */
+static bool may_refresh(struct engine *engine, uint64_t number)
+{
+	int64_t now = engine_mono(engine);
+	struct entry *entry;
+	bool may;
+
+	pthread_mutex_lock(&engine->table_lock);
+	entry = table_find(&engine->table, number);
+	may = entry && (!entry->refreshed_ms || now - entry->refreshed_ms >= REFRESH_MS);
+	if (may)
+		entry->refreshed_ms = now;
+	pthread_mutex_unlock(&engine->table_lock);
+	return may;
+}
+
+static void output_failed(void *ctx, uint64_t number, unsigned index, const char *why)
+{
+	struct engine *engine = ctx;
+	const struct job *job = engine_get(engine, number);
+
+	(void)index;
+	if (job && job->state == JOB_COMPLETED) {
+		engine_tell(engine, job, why);
+		if (may_refresh(engine, number))
+			engine_arm(engine, QUEUE_POLL, number, 0);
+	}
+	job_put(job);
+}
+
+static int edit_no_error(struct engine *engine, struct job *job, void *arg)
+{
+	(void)engine, (void)arg;
+	return job_set(&job->error, NULL);
+}
+
+static void output_whole(void *ctx, uint64_t number, unsigned index)
+{
+	struct engine *engine = ctx;
+	const struct job *job = engine_get(engine, number);
+	struct change change = {
+		.number = number,
+		.edit = edit_no_error,
+		.note = "downloaded and checked",
+	};
+
+	(void)index;
+	if (job && job->error && !job->output_unreachable)
+		engine_change(engine, &change);
+	job_put(job);
+}
+
+struct output_events engine_output_events(struct engine *engine)
+{
+	return (struct output_events){
+		.ctx = engine,
+		.failed = output_failed,
+		.whole = output_whole,
+	};
+}

@@ -1,0 +1,195 @@
+/*
+ * engine_poll - asking the service how a job is doing
+ *
+ * A poll that brings nothing new writes nothing. One that fails is repeated, ever more slowly, for
+ * as long as the job is there: what was paid for is never given up. After TELL_AFTER failures in a
+ * row the person is told, until the next good answer.
+ */
+#include "engine_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TELL_AFTER 3
+
+struct poll {
+	struct engine *engine;
+	uint64_t number;
+	unsigned attempt;
+};
+
+static int edit_error(struct engine *engine, struct job *job, void *arg)
+{
+	(void)engine;
+	return job_set(&job->error, arg);
+}
+
+void engine_tell(struct engine *engine, const struct job *job, const char *error)
+{
+	struct change change = {
+		.number = job->number,
+		.attempt = job->attempts,
+		.edit = edit_error,
+		.arg = (char *)error,
+		.note = error,
+	};
+
+	if (!error || (job->error && strcmp(job->error, error) == 0))
+		return;
+	engine_change(engine, &change);
+}
+
+/* No news: gives the place in the queue back and asks again later. */
+static void failed(struct engine *engine, const struct job *job, int64_t retry_after_ms,
+		   const char *why)
+{
+	unsigned failures;
+	char *error;
+
+	engine_idle(engine, QUEUE_POLL, job->number);
+	failures = engine_poll_again(engine, job->number, true, retry_after_ms);
+	if (failures < TELL_AFTER || !job_is(job, JOB_POLLED_STATES))
+		return;
+	error = engine_words("How this job is doing is not known at the moment: %s. It is asked "
+			     "again by itself; the status is the last one that was heard.",
+			     why);
+	engine_tell(engine, job, error);
+	free(error);
+}
+
+/* What the person is told at an end that is none they wanted. */
+static char *reason_of(enum job_state state, const char *message)
+{
+	if (!message)
+		message = "no reason given";
+	switch (state) {
+	case JOB_FAILED:
+		return engine_words("The generation failed: %s. Whether it was charged is not "
+				    "documented: see the account. Write params.json again to try "
+				    "once more, which costs again.",
+				    message);
+	case JOB_ERROR:
+		return engine_words("The service had an error of its own: %s. According to its "
+				    "documentation this is not charged. Write params.json again to "
+				    "try once more.",
+				    message);
+	case JOB_CANCELLED:
+		return engine_words("The service says that this was cancelled: %s. Whether it was "
+				    "charged is not documented: see the account. Write params.json "
+				    "again to try once more, which costs again.",
+				    message);
+	default: return NULL;
+	}
+}
+
+static bool is_news(const struct job *job, enum job_state state, const char *word)
+{
+	if (state != job->state || job->error)
+		return true;
+	return state == JOB_OTHER && (!job->word || strcmp(job->word, word) != 0);
+}
+
+static void answered(struct engine *engine, const struct job *job, const struct api_status *status,
+		     const struct remote_reply *reply)
+{
+	enum job_state state = job_state_of_word(status->word);
+	char *reason = reason_of(state, status->message);
+	struct job_event event = {
+		.kind = JOB_EVENT_STATUS,
+		.now_ms = engine_wall(engine),
+		.word = status->word,
+		.reason = reason,
+	};
+	struct change change = {
+		.number = job->number,
+		.attempt = job->attempts,
+		.heard = true,
+		.event = &event,
+		.texts = {.status = reply->body, .status_len = reply->body_len},
+	};
+
+	engine_idle(engine, QUEUE_POLL, job->number);
+	/* An end is final: of a job that has ended only its outputs are asked for. */
+	engine_poll_again(engine, job->number, !job_is(job, JOB_POLLED_STATES), -1);
+	if (job_is(job, JOB_POLLED_STATES) && is_news(job, state, status->word))
+		engine_change(engine, &change);
+	free(reason);
+}
+
+static void read_answer(struct engine *engine, const struct job *job,
+			const struct remote_reply *reply)
+{
+	struct api_status status;
+	char why[256];
+
+	if (api_status_parse(reply->http_status, reply->body, reply->body_len, job->request_id,
+			     &status) < 0) {
+		failed(engine, job, -1, "out of memory");
+		return;
+	}
+	if (status.kind == API_STATUS_OK) {
+		if (job_state_of_word(status.word) == JOB_COMPLETED)
+			engine_size(engine, job, &status, reply);
+		else
+			answered(engine, job, &status, reply);
+		api_status_release(&status);
+		return;
+	}
+	snprintf(why, sizeof(why), "%s (HTTP %ld%s%s)",
+		 status.kind == API_STATUS_NO_KEY    ? "the service does not accept the API key"
+		 : status.kind == API_STATUS_UNKNOWN ? "the service does not know the request id"
+						     : "the service gave no usable answer",
+		 reply->http_status, status.message ? ": " : "",
+		 status.message ? status.message : "");
+	failed(engine, job, reply->retry_after_ms, why);
+	api_status_release(&status);
+}
+
+static void done(void *arg, const struct remote_reply *reply)
+{
+	struct poll *poll = arg;
+	struct engine *engine = poll->engine;
+	const struct job *job = engine_get(engine, poll->number);
+
+	if (!job || job->attempts != poll->attempt || !job->request_id ||
+	    reply->fault == REMOTE_STOPPED)
+		engine_idle(engine, QUEUE_POLL, poll->number);
+	else if (reply->fault != REMOTE_OK)
+		failed(engine, job, reply->retry_after_ms, reply->detail);
+	else
+		read_answer(engine, job, reply);
+	job_put(job);
+	free(poll);
+}
+
+static int begin(struct engine *engine, const struct job *job)
+{
+	struct poll *poll = calloc(1, sizeof(*poll));
+	char *url = api_status_url(engine->gateway, job->request_id, job->polling_url);
+	int r = -ENOMEM;
+
+	if (poll && url) {
+		poll->engine = engine;
+		poll->number = job->number;
+		poll->attempt = job->attempts;
+		r = engine->remote->status(engine->remote->ctx, url, done, poll);
+	}
+	if (r < 0)
+		free(poll);
+	free(url);
+	return r;
+}
+
+void engine_poll(struct engine *engine, uint64_t number)
+{
+	const struct job *job = engine_get(engine, number);
+	int r = job && job->request_id ? begin(engine, job) : -ESHUTDOWN;
+
+	if (r == -ESHUTDOWN)
+		engine_idle(engine, QUEUE_POLL, number);
+	else if (r < 0)
+		failed(engine, job, -1, strerror(-r));
+	job_put(job);
+}

@@ -1,0 +1,467 @@
+/*
+ * engine_submit - buying: from WAITING to the service's answer, exactly once
+ *
+ * One POST:  engine_send() takes a WAITING job; `sending` commits SUBMITTING, or nothing is sent;
+ *            `done` stores the raw answer in a commit of its own, reads it, and applies what it
+ *            means. A crash before `sending` leaves WAITING (sent later), after it SUBMITTING,
+ *            which comes back as what the stored answer says, or as UNCERTAIN.
+ * Money:     what is provably not accepted is tried again; what is refused is told; everything
+ *            else is UNCERTAIN and left to the person. When in doubt, doubt.
+ */
+#include "engine_internal.h"
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AGAIN "then write params.json again"
+
+#define WAYS_OUT                                                                                   \
+	"It may have been accepted and charged, so it is not sent again by itself. Look for it "   \
+	"in the service's dashboard: if it is there, write its request id to request_id, which "   \
+	"is free of charge; if it is not, write params.json again, which is a second purchase "    \
+	"should the first one turn up after all."
+
+/* One POST under way. */
+struct post {
+	struct engine *engine;
+	uint64_t number;
+	unsigned attempt;
+	int commit_error; /* why `sending` said no; 0: it did not */
+};
+
+/* What the outcome of a POST means. */
+struct verdict {
+	struct job_event event;
+	struct api_submit answer; /* the event's strings point into it */
+	char *reason;
+};
+
+static void release_verdict(struct verdict *verdict)
+{
+	api_submit_release(&verdict->answer);
+	free(verdict->reason);
+}
+
+static void because(struct verdict *verdict, char *reason)
+{
+	free(verdict->reason);
+	verdict->event.reason = verdict->reason = reason;
+}
+
+static void refused(struct verdict *verdict, int error, char *reason)
+{
+	verdict->event.kind = JOB_EVENT_REFUSED;
+	verdict->event.error = error;
+	because(verdict, reason);
+}
+
+static void lost(struct verdict *verdict, const struct remote_reply *reply)
+{
+	int error = remote_errno(reply->fault, reply->http_status);
+
+	verdict->event.kind = JOB_EVENT_LOST;
+	verdict->event.error = error ? error : EREMOTEIO;
+	if (reply->fault == REMOTE_OK)
+		because(verdict,
+			engine_words("The request was sent, and the answer (HTTP %ld%s%s) does not "
+				     "say that it was taken. " WAYS_OUT,
+				     reply->http_status, verdict->answer.message ? ": " : "",
+				     verdict->answer.message ? verdict->answer.message : ""));
+	else
+		because(verdict, engine_words("The request was sent, and no whole answer came "
+					      "(%s). " WAYS_OUT,
+					      reply->detail));
+}
+
+/* Provably not accepted: WHAT happened, as a sentence without its end. */
+static void not_accepted(const struct engine *engine, const struct job *job,
+			 const struct remote_reply *reply, const char *what,
+			 struct verdict *verdict)
+{
+	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
+					  reply->retry_after_ms, engine_random(engine));
+	char time[JOB_TIME_MAX];
+
+	if (engine->conf.submit_sync) {
+		refused(verdict, remote_errno(reply->fault, reply->http_status),
+			engine_words("%s. Nothing was charged, and it is not tried again by itself "
+				     "(submit=sync): write params.json again when you want it to "
+				     "be.",
+				     what));
+		return;
+	}
+	verdict->event.kind = JOB_EVENT_NOT_SENT;
+	verdict->event.retry_at_ms = engine_wall(engine) + delay;
+	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
+				      "at %s; there is nothing to do.",
+				      what, job_time(verdict->event.retry_at_ms, time)));
+}
+
+static const char *advice(long http_status)
+{
+	switch (http_status) {
+	case 400: return "Correct the parameters, " AGAIN;
+	case 401: return "Check the API key, " AGAIN;
+	case 402: return "Add funds to the account, " AGAIN;
+	case 403: return "Check what this key is allowed to use, " AGAIN;
+	case 404: return "Check the gateway's address, " AGAIN;
+	default: return "Remove the cause, " AGAIN;
+	}
+}
+
+static void judge_answer(const struct engine *engine, const struct job *job,
+			 const struct remote_reply *reply, struct verdict *verdict)
+{
+	struct api_submit *answer = &verdict->answer;
+	const char *message;
+	char *what;
+
+	if (api_submit_parse(reply->http_status, reply->body, reply->body_len, answer) < 0)
+		answer->kind = API_LOST;
+	message = answer->message ? answer->message : "no reason given";
+	switch (answer->kind) {
+	case API_ACCEPTED:
+		verdict->event.kind = JOB_EVENT_ACCEPTED;
+		verdict->event.request_id = answer->request_id;
+		verdict->event.polling_url = answer->polling_url;
+		verdict->event.word = answer->word;
+		return;
+	case API_REFUSED:
+		refused(verdict, remote_errno(REMOTE_OK, reply->http_status),
+			engine_words("The service refused the request: %s (HTTP %ld). Nothing was "
+				     "charged. %s.",
+				     message, reply->http_status, advice(reply->http_status)));
+		return;
+	case API_TRY_LATER:
+		what = engine_words("The service did not take the request: %s (HTTP %ld)", message,
+				    reply->http_status);
+		not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
+		free(what);
+		return;
+	case API_LOST: lost(verdict, reply);
+	}
+}
+
+static void judge_unsent(const struct engine *engine, const struct job *job,
+			 const struct remote_reply *reply, int commit_error,
+			 struct verdict *verdict)
+{
+	char *what;
+
+	if (commit_error < 0) {
+		refused(verdict, -commit_error,
+			engine_words(
+				"Nothing was sent and nothing was charged: the job could not "
+				"be recorded on the local disk first (%s). Remove the cause, " AGAIN
+				".",
+				strerror(-commit_error)));
+		return;
+	}
+	if (reply->fault == REMOTE_NO_KEY) {
+		refused(verdict, ENOKEY,
+			engine_words("Nothing was sent and nothing was charged: there is no API "
+				     "key. Give one in PIXAZO_API_KEY or with key_file=, " AGAIN
+				     "."));
+		return;
+	}
+	what = engine_words("The request was not sent: %s", reply->detail);
+	not_accepted(engine, job, reply, what ? what : "The request was not sent", verdict);
+	free(what);
+}
+
+static void judge(const struct engine *engine, const struct job *job,
+		  const struct remote_reply *reply, int commit_error, struct verdict *verdict)
+{
+	*verdict = (struct verdict){ .event.now_ms = engine_wall(engine) };
+	if (!reply->sent)
+		judge_unsent(engine, job, reply, commit_error, verdict);
+	else if (reply->http_status > 0)
+		judge_answer(engine, job, reply, verdict);
+	else
+		lost(verdict, reply);
+}
+
+static int apply_verdict(struct engine *engine, uint64_t number, unsigned attempt,
+			 const struct remote_reply *reply, const struct verdict *verdict)
+{
+	struct change change = {
+		.number = number,
+		.attempt = attempt,
+		.heard = true,
+		.event = &verdict->event,
+	};
+	int r;
+
+	if (verdict->event.kind == JOB_EVENT_ACCEPTED) {
+		change.texts.status = reply->body;
+		change.texts.status_len = reply->body_len;
+	}
+	r = engine_change(engine, &change);
+	/* Should this ever happen, what was paid for is still to be found. */
+	if (r < 0 && verdict->event.request_id)
+		log_error("job %" PRIu64 ": request %s was accepted, but is not wanted any more",
+			  number, verdict->event.request_id);
+	return r;
+}
+
+/* Before anything is made of it: a crash, or a flaw in reading it, must not lose an answer. */
+static void keep_answer(struct engine *engine, uint64_t number, const struct remote_reply *reply)
+{
+	struct store_texts texts = { 0 };
+	char status[32];
+	size_t status_len = (size_t)snprintf(status, sizeof(status), "%ld\n", reply->http_status);
+	char *answer = malloc(status_len + reply->body_len + 1);
+	const struct job *job;
+	int r = -ENOMEM;
+
+	pthread_mutex_lock(&engine->write);
+	job = engine_get(engine, number);
+	if (job && answer) {
+		memcpy(answer, status, status_len);
+		if (reply->body_len)
+			memcpy(answer + status_len, reply->body, reply->body_len);
+		texts.answer = answer;
+		texts.answer_len = status_len + reply->body_len;
+		r = store_update(engine->store, job, &texts);
+	}
+	pthread_mutex_unlock(&engine->write);
+	if (r < 0 && job)
+		log_errno(r, "job %" PRIu64 ": the service's answer could not be recorded", number);
+	job_put(job);
+	free(answer);
+}
+
+static int sending(void *arg)
+{
+	struct post *post = arg;
+	struct job_event event = { .kind = JOB_EVENT_SENDING, .now_ms = engine_wall(post->engine) };
+	struct change change = {
+		.number = post->number,
+		.attempt = post->attempt,
+		.event = &event,
+	};
+	int r = engine_change(post->engine, &change);
+
+	if (r < 0)
+		post->commit_error = r;
+	return r < 0 ? r : 0;
+}
+
+/* The driver ends. What was sent stays SUBMITTING on disk, to be UNCERTAIN at the next start; what
+ * was not goes back to WAITING, or is refused where somebody was promised an outcome. */
+static bool left_for_restart(const struct post *post, const struct job *job,
+			     const struct remote_reply *reply)
+{
+	if (reply->fault != REMOTE_STOPPED)
+		return false;
+	return reply->sent || (job->state == JOB_WAITING && !post->engine->conf.submit_sync);
+}
+
+static void done(void *arg, const struct remote_reply *reply)
+{
+	struct post *post = arg;
+	struct engine *engine = post->engine;
+	const struct job *job = engine_get(engine, post->number);
+	struct verdict verdict;
+
+	engine_idle(engine, QUEUE_SEND, post->number);
+	if (job && !left_for_restart(post, job, reply)) {
+		if (reply->http_status > 0)
+			keep_answer(engine, post->number, reply);
+		judge(engine, job, reply, post->commit_error, &verdict);
+		apply_verdict(engine, post->number, post->attempt, reply, &verdict);
+		release_verdict(&verdict);
+	}
+	job_put(job);
+	free(post);
+}
+
+/* The POST was not even begun: as if it had failed before its first byte. */
+static void not_begun(struct post *post, int error)
+{
+	struct remote_reply reply = {
+		.fault = REMOTE_CONNECT,
+		.retry_after_ms = -1,
+		.detail = strerror(-error),
+	};
+
+	if (error == -ESHUTDOWN)
+		reply.fault = REMOTE_STOPPED;
+	done(post, &reply);
+}
+
+static struct post *new_post(struct engine *engine, const struct job *job)
+{
+	struct post *post = calloc(1, sizeof(*post));
+
+	if (!post)
+		return NULL;
+	post->engine = engine;
+	post->number = job->number;
+	post->attempt = job->attempts;
+	return post;
+}
+
+static void begin(struct engine *engine, const struct job *job)
+{
+	struct post *post = new_post(engine, job);
+	struct remote_submit submit = { .sending = sending, .done = done, .arg = post };
+	char *body = NULL;
+	int r;
+
+	if (!post) {
+		engine_idle(engine, QUEUE_SEND, job->number);
+		engine_arm(engine, QUEUE_SEND, job->number, engine->conf.sched.retry_max_ms);
+		return;
+	}
+	r = store_text(engine->store, job->number, JOB_TEXT_PARAMS, &body, &submit.len);
+	submit.body = body;
+	if (r == 0)
+		r = engine->remote->submit(engine->remote->ctx, &submit);
+	free(body);
+	if (r < 0)
+		not_begun(post, r);
+}
+
+void engine_send(struct engine *engine, uint64_t number)
+{
+	const struct job *job = engine_get(engine, number);
+
+	if (job && job->state == JOB_WAITING)
+		begin(engine, job);
+	else
+		engine_idle(engine, QUEUE_SEND, number);
+	job_put(job);
+}
+
+/* The stored answer as a reply: "HTTP-STATUS\n" and the body. */
+static bool stored_reply(char *text, size_t len, struct remote_reply *reply)
+{
+	char *body;
+
+	*reply = (struct remote_reply){
+		.fault = REMOTE_OK,
+		.sent = true,
+		.http_status = strtol(text, &body, 10),
+		.retry_after_ms = -1,
+		.detail = "",
+	};
+	if (reply->http_status <= 0 || *body != '\n')
+		return false;
+	reply->body = body + 1;
+	reply->body_len = len - (size_t)(body + 1 - text);
+	return true;
+}
+
+int engine_recover(struct engine *engine, const struct job *job)
+{
+	struct remote_reply reply = { .fault = REMOTE_STOPPED };
+	struct verdict verdict;
+	char *text = NULL;
+	size_t len = 0;
+	int r = store_text(engine->store, job->number, JOB_TEXT_ANSWER, &text, &len);
+
+	if (r < 0)
+		return r;
+	if (stored_reply(text, len, &reply)) {
+		judge(engine, job, &reply, 0, &verdict);
+	} else {
+		verdict = (struct verdict){
+			.event = {.kind = JOB_EVENT_RESTART,
+                                  .now_ms = engine_wall(engine),
+                                  .error = EREMOTEIO}
+		};
+		because(&verdict, engine_words("The driver ended while the request was under way, "
+					       "before an answer came. " WAYS_OUT));
+	}
+	r = apply_verdict(engine, job->number, job->attempts, &reply, &verdict);
+	release_verdict(&verdict);
+	free(text);
+	return r < 0 ? r : 0;
+}
+
+/* What users do */
+
+int engine_submit(struct engine *engine, uint64_t *number, const char *label,
+		  const struct engine_owner *owner, struct params *params)
+{
+	struct job_event event = { .kind = JOB_EVENT_SUBMIT, .now_ms = engine_wall(engine) };
+	struct change change = { .number = *number, .event = &event };
+	char *body = NULL, *warnings = NULL;
+	int r = 0;
+
+	if (engine->conf.read_only)
+		return -EROFS;
+	if (!params_has_seed(params))
+		r = params_set_seed(params, engine_random(engine));
+	if (r == 0 && !(body = params_format(params)))
+		r = -ENOMEM;
+	if (r == 0 && !*number && !(change.fresh = engine_fresh(engine, label, owner)))
+		r = -ENOMEM;
+	if (r == 0) {
+		event.reason = warnings = params_warnings(params);
+		/* An answer to an earlier attempt must never be taken for one to this. */
+		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
+		r = engine_change(engine, &change);
+	}
+	free(body);
+	free(warnings);
+	if (r < 0)
+		return r;
+	*number = change.number;
+	return 0;
+}
+
+static int edit_draft(struct engine *engine, struct job *job, void *arg)
+{
+	(void)engine, (void)arg;
+	return job->state == JOB_DRAFT ? 0 : -EROFS;
+}
+
+int engine_keep_params(struct engine *engine, uint64_t number, const struct params *params)
+{
+	char *body = params_format(params);
+	struct change change = {
+		.number = number,
+		.edit = edit_draft,
+		.texts = { .params = body },
+	};
+	int r = body ? engine_change(engine, &change) : -ENOMEM;
+
+	free(body);
+	return r;
+}
+
+static int edit_free_id(struct engine *engine, struct job *job, void *arg)
+{
+	const struct job *other = engine_find_request(engine, arg);
+	bool taken = other && other->number != job->number;
+
+	job_put(other);
+	return taken ? -EEXIST : 0;
+}
+
+int engine_attach(struct engine *engine, uint64_t number, const char *request_id)
+{
+	struct job_event event = {
+		.kind = JOB_EVENT_ATTACH,
+		.now_ms = engine_wall(engine),
+		.request_id = request_id,
+	};
+	struct change change = {
+		.number = number,
+		.edit = edit_free_id,
+		.arg = (char *)request_id,
+		.event = &event,
+	};
+	int r;
+
+	if (!api_request_id_valid(request_id, strlen(request_id)))
+		return -EINVAL;
+	r = engine_change(engine, &change);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,188 @@
+/* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
+ * (reading), fs_write.c (writing and submitting), fs_park.c (waiting). */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+
+#include "draft.h"
+#include "fs.h"
+#include "node.h"
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The kernel may believe us so long, for we tell it what changes. */
+#define FS_TIMEOUT 86400.0
+
+struct fs_park;
+
+struct fs {
+	struct fs_conf conf;
+	struct engine *engine;
+	struct output_cache *cache;
+	struct notify *notify;
+	struct draft_box *drafts;
+	struct timespec started;
+	_Atomic int64_t root_changed_ms;
+	_Atomic mode_t new_mode; /* permission bits of new/: who may spend */
+	_Atomic uid_t new_uid;
+	_Atomic gid_t new_gid;
+
+	pthread_mutex_t park_lock; /* guards what follows, and the same fields of every fs_park */
+	struct fs_park *parked;
+	bool stopping;
+
+	pthread_mutex_t handle_lock; /* guards the list of open files */
+	struct fs_handle *handles;
+};
+
+/* An open file: one of draft, output, or a text. */
+struct fs_handle {
+	struct fs_handle *next, *prev;
+	uint64_t ino;
+	struct draft *draft;
+	bool written; /* through this handle: only a writer's close means anything */
+	struct output *output;
+	pthread_mutex_t lock; /* guards the text */
+	char *text;           /* what a reader that began at offset 0 sees */
+	size_t len;
+};
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline struct fs_handle *fs_handle_of(const struct fuse_file_info *fi)
+{
+	return (struct fs_handle *)(uintptr_t)fi->fh;
+}
+
+/* fs.c */
+
+/* Attributes of INO and how long they hold, in seconds. 0 or -errno. */
+int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout);
+/* Answers with a directory entry for INO, or with the error of looking for its attributes. */
+void fs_reply_entry(fuse_req_t req, uint64_t ino);
+struct timespec fs_now(struct fs *fs);
+/* The draft that stands for a writable file of a job while it is being written; NULL: none.
+ * draft_put(). */
+struct draft *fs_overlay(struct fs *fs, uint64_t job, unsigned kind);
+/* What was wrong with what was written to a job's files; heap or NULL. */
+char *fs_job_refusal(struct fs *fs, uint64_t job);
+/* Is this file of JOB there? As node_visible, and `error` also when there is a refusal. */
+bool fs_visible(struct fs *fs, const struct node *node, const struct job *job);
+/* The text of a rendered file or of a draft; heap. 0 or -errno. */
+int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len);
+
+/* fs_dir.c */
+int fs_link_target(struct fs *fs, uint64_t ino, char *buf, size_t size);
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_readlink(fuse_req_t req, fuse_ino_t ino);
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+/* May a job's directory be called NAME in PARENT? 0 or -errno. */
+int fs_job_name_allowed(uint64_t parent, const char *name);
+/* What PARENT/NAME is now; *INO. 0 or -errno. */
+int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino);
+
+/* fs_file.c */
+struct fs_handle *fs_handle_new(struct fs *fs, uint64_t ino);
+void fs_handle_free(struct fs *fs, struct fs_handle *handle);
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* fs_write.c */
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
+/* Opens INO for writing into HANDLE. 0 or -errno. */
+int fs_open_draft(struct fs *fs, uint64_t ino, bool truncate, struct fs_handle *handle);
+/* The draft of INO: a draft, or the overlay of a writable file of a job, made from its present text
+ * when there is none. draft_put(). 0 or -errno; -EROFS: nothing that can be written. */
+int fs_draft_of(struct fs *fs, uint64_t ino, bool truncate, struct draft **out);
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+	      struct fuse_file_info *fi);
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void fs_release_draft(struct fs *fs, struct fs_handle *handle);
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned flags);
+
+/* fs_submit.c */
+
+/* What a file asks for when it is complete, by where it is and what it is called. */
+enum draft_use fs_use_of(uint64_t parent, const char *name);
+
+/* One request that may submit: which draft, as which name, and what its caller is to be told. */
+struct fs_ask {
+	fuse_req_t req; /* NULL: nobody waits (release) */
+	struct draft *draft;
+	uint64_t parent;
+	char name[256];
+	enum fs_ask_moment {
+		FS_ASK_WRITE,
+		FS_ASK_CLOSE, /* flush, fsync */
+		FS_ASK_RENAME,
+		FS_ASK_RELEASE,
+	} moment;
+	size_t written; /* FS_ASK_WRITE: bytes */
+	bool noreplace; /* FS_ASK_RENAME */
+};
+
+/* Judges the draft and does what it asks for; answers the request, at once or when the outcome is
+ * known. */
+void fs_ask(struct fs *fs, const struct fs_ask *ask);
+/* The same for a draft under its own name. */
+void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
+		  size_t written);
+/* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
+void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
+
+/* fs_park.c - waiting without a thread.
+ *
+ * A parked request is answered exactly once, by whoever claims it: the source that it waits for, or
+ * the network thread when it was interrupted, has waited long enough, or the filesystem stops. The
+ * interrupt callback of libfuse comes under the request's own lock, so it only sets a flag.
+ * References: one of the source until it fired or was cancelled, and one of whoever works on it.
+ *
+ *     fs_park_init(&x->park, ...);             registers the interrupt callback: hold no lock
+ *     if (!subscribe(source, x))               publish it to the source
+ *             fs_park_fire(&x->park);          ... which has nothing to wait for
+ *     fs_park_done(&x->park);                  let the interrupt and the deadline find it; X may be
+ * gone now
+ */
+enum fs_why {
+	FS_READY,
+	FS_INTERRUPTED,
+	FS_EXPIRED,
+	FS_STOPPED,
+};
+
+struct fs_park {
+	struct fs *fs;
+	fuse_req_t req;
+	struct fs_park *next, *prev;
+	int64_t deadline_ms; /* monotonic; INT64_MAX: none */
+	int refs;
+	bool claimed;
+	bool listed;
+	bool interrupted;
+	enum fs_why why;
+	bool (*cancel)(struct fs_park *park); /* asks the source not to fire. true: it will not */
+	void (*answer)(struct fs_park *park,
+		       enum fs_why why); /* replies, or parks the request anew */
+	void (*destroy)(struct fs_park *park);
+};
+
+void fs_park_init(struct fs_park *park, struct fs *fs, fuse_req_t req, int64_t deadline_ms);
+void fs_park_fire(struct fs_park *park);
+void fs_park_done(struct fs_park *park);
+
+#endif

@@ -1,0 +1,337 @@
+#include "fs_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a file asks for when it is complete, by where it is and what it is called. */
+enum draft_use fs_use_of(uint64_t parent, const char *name)
+{
+	if (node_kind(parent) == NODE_NEW) {
+		const char *dot = draft_is_temporary(name) ? NULL : strrchr(name, '.');
+		return !dot                        ? DRAFT_SCRATCH
+		       : strcmp(dot, ".json") == 0 ? DRAFT_REQUEST
+		       : strcmp(dot, ".url") == 0  ? DRAFT_IMAGE_URL
+						   : DRAFT_SCRATCH;
+	}
+	const struct node *node = node_find(NODE_JOB, name);
+	switch (node ? node->kind : NODE_NONE) {
+	case NODE_PARAMS: return DRAFT_REQUEST;
+	case NODE_IMAGE_URL: return DRAFT_IMAGE_URL;
+	case NODE_REQUEST_ID: return DRAFT_REQUEST_ID;
+	default: return DRAFT_SCRATCH;
+	}
+}
+
+/* Saying no */
+
+static void set_drop_error(struct fs *fs, const char *name, const char *text)
+{
+	char error_name[256];
+	struct draft *draft;
+	uint64_t dir = node_ino(0, NODE_NEW);
+	snprintf(error_name, sizeof(error_name), "%.*s.error",
+		 (int)(sizeof(error_name) - sizeof(".error")), name);
+	draft = draft_find(fs->drafts, dir, error_name);
+	if (draft) {
+		draft_unlink(draft);
+		draft_put(draft);
+	}
+	char *line = NULL;
+	if (!text || asprintf(&line, "%s\n", text) < 0)
+		return;
+	if (draft_create(fs->drafts, dir, error_name, 0644, fs->new_uid, fs->new_gid, line,
+			 strlen(line), fs_now(fs), &draft) == 0)
+		draft_put(draft);
+	free(line);
+}
+
+static int refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)
+{
+	char *drop = NULL;
+	draft_refuse(ask->draft, text, error);
+	log_info("%s: refused: %s", ask->name, text);
+	if (node_kind(ask->parent) == NODE_NEW) {
+		if (asprintf(&drop, "%s: %s\nNothing was sent, nothing was charged.", ask->name,
+			     text) > 0)
+			set_drop_error(fs, ask->name, drop);
+		free(drop);
+	} else if (ask->moment == FS_ASK_RENAME) {
+		/* The renamed file keeps its old name and may vanish with its editor: the job's
+		 * `error` keeps the reason. */
+		struct draft *overlay;
+		const struct node *node = node_find(NODE_JOB, ask->name);
+		if (node && fs_draft_of(fs, node_ino(node_number(ask->parent), node->kind), false,
+					&overlay) == 0) {
+			draft_refuse(overlay, text, error);
+			draft_put(overlay);
+		}
+	}
+	return error;
+}
+
+/* The outcome of a submission for the one who made it: 0 or a positive errno. WAITING is a success:
+ * it will be sent. */
+static int outcome(const struct job *job)
+{
+	if (!job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_UNCERTAIN)))
+		return 0;
+	return job->error_errno ? job->error_errno : EIO;
+}
+
+void fs_tell_drop(struct fs *fs, const char *name, const struct job *job)
+{
+	set_drop_error(fs, name, outcome(job) ? job->error : NULL);
+}
+
+/* Answering */
+
+static int finish_rename(const struct fs_ask *ask)
+{
+	bool consumed = node_kind(ask->parent) == NODE_JOB &&
+			fs_use_of(ask->parent, ask->name) != DRAFT_SCRATCH;
+	struct draft_info info;
+	draft_info(ask->draft, &info);
+	/* What a job's own file asked for is in the books now, and shown from there. */
+	if (consumed && info.written)
+		return draft_unlink(ask->draft);
+	return draft_rename(ask->draft, ask->parent, ask->name, ask->noreplace);
+}
+
+static void ask_answer(const struct fs_ask *ask, int error)
+{
+	if (!ask->req)
+		return;
+	if (ask->moment == FS_ASK_RENAME && error == 0)
+		error = -finish_rename(ask);
+	if (ask->moment == FS_ASK_WRITE && error == 0)
+		fuse_reply_write(ask->req, ask->written);
+	else
+		fuse_reply_err(ask->req, error);
+}
+
+struct ask_park {
+	struct fs_park park;
+	struct engine_watch watch;
+	struct fs_ask ask;
+};
+
+static bool ask_cancel(struct fs_park *park)
+{
+	return engine_unwatch(park->fs->engine, &((struct ask_park *)park)->watch);
+}
+
+/* Interrupted or expired, the writer is told of success: the submission is durable and goes on, and
+ * a writer that were told EINTR would write, and so pay, again. */
+static void ask_park_answer(struct fs_park *park, enum fs_why why)
+{
+	struct ask_park *wait = (struct ask_park *)park;
+	const struct job *job = why == FS_READY ? engine_get(park->fs->engine, wait->watch.number)
+						: NULL;
+	int error = job ? outcome(job) : 0;
+	if (error)
+		draft_refuse(wait->ask.draft, job->error ? job->error : "", error);
+	if (job && node_kind(wait->ask.parent) == NODE_NEW)
+		fs_tell_drop(park->fs, wait->ask.name, job);
+	job_put(job);
+	ask_answer(&wait->ask, error);
+}
+
+static void ask_fire(struct engine_watch *watch)
+{
+	fs_park_fire(
+		&((struct ask_park *)((char *)watch - offsetof(struct ask_park, watch)))->park);
+}
+
+static void ask_destroy(struct fs_park *park)
+{
+	struct ask_park *wait = (struct ask_park *)park;
+	draft_put(wait->ask.draft);
+	free(wait);
+}
+
+static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job)
+{
+	struct ask_park *wait = ask->req ? calloc(1, sizeof(*wait)) : NULL;
+	if (!wait) {
+		ask_answer(ask, 0); /* it is submitted whether or not anybody can wait */
+		return;
+	}
+	wait->ask = *ask;
+	wait->ask.draft = draft_ref(ask->draft);
+	wait->watch = (struct engine_watch){ .number = job,
+					     .until = engine_submission_settled,
+					     .fire = ask_fire };
+	wait->park.cancel = ask_cancel;
+	wait->park.answer = ask_park_answer;
+	wait->park.destroy = ask_destroy;
+	int64_t now = fs->conf.world.mono_ms(fs->conf.world.ctx);
+	fs_park_init(&wait->park, fs, ask->req, now + fs->conf.submit_wait_ms);
+	if (!engine_watch(fs->engine, &wait->watch))
+		fs_park_fire(&wait->park);
+	fs_park_done(&wait->park);
+}
+
+/* Asking */
+
+/* What a job's own file adds to what the job has: a URL to its parameters, parameters to its image.
+ * 0 or -errno. */
+static int complete_params(struct fs *fs, uint64_t job, enum draft_use use, struct params **params)
+{
+	char *text, error[PARAMS_ERROR_MAX];
+	size_t len;
+	struct params *stored;
+	int r = engine_text(fs->engine, job, JOB_TEXT_PARAMS, &text, &len);
+	if (r)
+		return r;
+	if (params_parse(text, len, &stored, error) == PARAMS_OK) {
+		if (use == DRAFT_IMAGE_URL) {
+			struct params *url = *params;
+			*params = stored;
+			stored = url;
+			r = params_merge(*params, stored);
+		} else if (!params_image_url(*params) && params_image_url(stored)) {
+			r = params_set_image_url(*params, params_image_url(stored));
+		}
+		params_free(stored);
+	}
+	free(text);
+	return r;
+}
+
+/* Submits a drop. *JOB is its job. 0 or -errno, with WHY. */
+static int ask_new(struct fs *fs, const struct fs_ask *ask, struct params *params, uint64_t *job,
+		   const char **why)
+{
+	char label[256];
+	struct draft_info info;
+	if (!params_image_url(params)) {
+		*why = "image_url is missing";
+		return -EINVAL;
+	}
+	draft_info(ask->draft, &info);
+	strcpy(label, ask->name);
+	*strrchr(label, '.') = '\0';
+	struct engine_owner owner = { .uid = info.uid,
+				      .gid = info.gid,
+				      .mode = 0777 & ~fs->conf.umask };
+	*job = 0;
+	return engine_submit(fs->engine, job, label, &owner, params);
+}
+
+/* Submits, or keeps for later, what was written to a file of a job. *JOB is 0 when nothing was
+ * submitted. */
+static int ask_job(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
+		   struct draft_content *content, uint64_t *job)
+{
+	uint64_t number = node_number(ask->parent);
+	*job = 0;
+	if (use == DRAFT_REQUEST_ID)
+		return engine_attach(fs->engine, number, content->request_id);
+	int r = complete_params(fs, number, use, &content->params);
+	if (r)
+		return r;
+	if (!params_image_url(content->params))
+		return engine_keep_params(fs->engine, number, content->params);
+	*job = number;
+	return engine_submit(fs->engine, job, NULL, NULL, content->params);
+}
+
+static const char *why_not(int error)
+{
+	switch (error) {
+	case EROFS:
+		return "this job was submitted already (or the mount is read-only): make a new one";
+	case EALREADY: return "this job is being submitted right now";
+	case EINVAL: return "this is no request id";
+	case EEXIST: return "another job has this request id";
+	case ENOSPC: return "no space is left to keep the job in the books, so it was not sent";
+	default: return strerror(error);
+	}
+}
+
+static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
+		      struct draft_content *content)
+{
+	uint64_t job;
+	const char *why = NULL;
+	bool drop = node_kind(ask->parent) == NODE_NEW;
+	int r = drop ? ask_new(fs, ask, content->params, &job, &why)
+		     : ask_job(fs, ask, use, content, &job);
+	params_free(content->params);
+	if (r) {
+		ask_answer(ask, refuse(fs, ask, why ? why : why_not(-r), -r));
+		return;
+	}
+	draft_set_job(ask->draft, job);
+	struct draft *overlay = drop ? NULL : draft_find(fs->drafts, ask->parent, ask->name);
+	if (overlay) {
+		draft_unlink(overlay);
+		draft_put(overlay);
+	}
+	if (job)
+		ask_wait(fs, ask, job);
+	else
+		ask_answer(ask, 0);
+}
+
+/* vim and emacs move the old file to NAME~ and write the same name anew: the same content is not
+ * bought again. */
+static void inherit_from_backup(struct fs *fs, const struct fs_ask *ask)
+{
+	char backup[258];
+	struct draft_info info;
+	draft_info(ask->draft, &info);
+	snprintf(backup, sizeof(backup), "%s~", ask->name);
+	struct draft *old = info.emptied ? NULL : draft_find(fs->drafts, ask->parent, backup);
+	if (!old)
+		return;
+	draft_inherit(ask->draft, old);
+	draft_put(old);
+}
+
+/* Judges the draft and does what it asks for; answers the request, at once or later. */
+void fs_ask(struct fs *fs, const struct fs_ask *ask)
+{
+	enum draft_use use = fs_use_of(ask->parent, ask->name);
+	struct draft_content content;
+	int error = 0;
+	if (node_kind(ask->parent) == NODE_NEW)
+		inherit_from_backup(fs, ask);
+	switch (draft_judge(ask->draft, use, ask->moment != FS_ASK_WRITE, &content)) {
+	case DRAFT_READY: ask_ready(fs, ask, use, &content); return;
+	case DRAFT_NOTHING: free(draft_error(ask->draft, &error)); break;
+	case DRAFT_PARTIAL:
+		if (ask->moment == FS_ASK_RENAME || ask->moment == FS_ASK_RELEASE)
+			error = refuse(fs, ask, "it ends before the JSON object does", EINVAL);
+		break;
+	case DRAFT_INVALID: {
+		char *text = draft_error(ask->draft, NULL);
+		error = refuse(fs, ask, text ? text : strerror(EINVAL), EINVAL);
+		free(text);
+		break;
+	}
+	}
+	/* EINVAL from rename makes mv speak of subdirectories. */
+	ask_answer(ask, ask->moment == FS_ASK_RENAME && error == EINVAL ? EBADMSG : error);
+}
+
+void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
+		  size_t written)
+{
+	struct draft_info info;
+	draft_info(draft, &info);
+	struct fs_ask ask = { .req = req,
+			      .draft = draft,
+			      .parent = info.parent,
+			      .moment = moment,
+			      .written = written };
+	strcpy(ask.name, info.name);
+	/* A drop that was removed, or replaced, before it was complete asks for nothing. */
+	if (!info.linked && node_kind(info.parent) == NODE_NEW)
+		ask_answer(&ask, 0);
+	else
+		fs_ask(fs, &ask);
+}

@@ -1,0 +1,112 @@
+/*
+ * http_internal - what the parts of http share
+ *
+ * http.c          the thread, the queue and what all requests have in common
+ * http_submit.c   submit and status: with the key, to the gateway
+ * http_media.c    head and fetch: without the key, to wherever the media is
+ * http_address.c  which addresses may be connected to
+ */
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include "http.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+struct request;
+
+struct request_kind {
+	/* The URL's own easy handle is there; sets what is this kind's. A fault: do not begin. */
+	enum remote_fault (*prepare)(struct request *request);
+	/* Connected, nothing sent; may be NULL. Not 0: send nothing. */
+	int (*sending)(struct request *request);
+	size_t (*receive)(struct request *request, const char *data, size_t len);
+	/* A transfer has ended; may be NULL, may decide. true: it was prepared for another one. */
+	bool (*again)(struct request *request, enum remote_fault fault, long http_status);
+	void (*finish)(struct request *request, enum remote_fault fault, long http_status,
+		       const char *detail);
+	void (*free)(struct request *request);
+	bool patient; /* once sent, it is given time to be answered when the driver ends */
+};
+
+/* Whom a request may connect to. */
+enum http_reach {
+	HTTP_REACH_ANY,
+	HTTP_REACH_PUBLIC,
+	HTTP_REACH_LOOPBACK,
+};
+
+/* The first member of each kind's struct. Belongs to the network thread once it is queued. */
+struct request {
+	struct http *http;
+	const struct request_kind *kind;
+	TAILQ_ENTRY(request) entry; /* http.lock; in the queue or among the active */
+	uint64_t id;                /* http.lock; for cancel */
+	bool cancelled;             /* http.lock */
+
+	char *url;
+	enum http_reach reach;
+	CURL *easy;
+	CURLcode setup; /* the first option that could not be set */
+	struct curl_slist *headers;
+	size_t header_bytes;
+	bool sent;         /* the request may have left */
+	bool out_of_reach; /* an address was refused */
+	bool decided;      /* a callback ended it: with this */
+	enum remote_fault verdict;
+	const char *why;
+	char curl_words[CURL_ERROR_SIZE];
+};
+
+TAILQ_HEAD(request_list, request);
+
+struct http {
+	struct remote remote;
+	struct http_conf conf; /* strings are ours */
+	bool local;            /* the gateway is on loopback */
+	CURLM *multi;          /* network thread, but for its wake-up */
+	pthread_t thread;
+	bool started;
+	int64_t (*tick)(void *arg);
+	void *tick_arg;
+
+	pthread_mutex_t lock; /* for the rest */
+	struct request_list queue;
+	struct request_list active; /* changed by the network thread only */
+	uint64_t last_id;
+	bool any_cancelled;
+	bool stopping;
+	int64_t stop_at_ms;
+};
+
+#define HTTP_SET(request, option, value)                                                           \
+	((request)->setup = (request)->setup ? (request)->setup                                    \
+					     : curl_easy_setopt((request)->easy, option, value))
+
+/* Hands REQUEST over to the network thread, as *ID when that is not NULL; frees it on failure. */
+int http_enqueue(struct http *http, struct request *request, uint64_t *id);
+
+/* For receive(): ends REQUEST with this fault and words; gives what stops curl. */
+size_t http_decide(struct request *request, enum remote_fault fault, const char *why);
+
+/* Adds a header line; no memory is noted in REQUEST->setup. */
+void http_header(struct request *request, const char *line);
+/* A header of the answer, or NULL. Valid until the next transfer. */
+const char *http_answer_header(struct request *request, const char *name);
+
+/* Any thread: the vtable's operations. */
+int http_submit(void *ctx, const struct remote_submit *submit);
+int http_status(void *ctx, const char *url,
+		void (*done)(void *arg, const struct remote_reply *reply), void *arg);
+int http_head(void *ctx, const char *url,
+	      void (*done)(void *arg, const struct remote_object *object), void *arg);
+int http_fetch(void *ctx, const struct remote_fetch *fetch, uint64_t *id);
+
+bool http_address_allowed(const struct sockaddr *address, enum http_reach reach);
+
+#endif

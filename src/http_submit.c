@@ -1,0 +1,192 @@
+/*
+ * http_submit - what goes to the gateway, with the key
+ *
+ * A submission costs money each time it arrives. curl sends a request again when a used connection
+ * dies without an answer, whatever its method; so each POST has a connection of its own, which is
+ * new and not used again, and speaks HTTP/1.1. What fails before sending() was called has
+ * provably not been sent.
+ */
+#include "http_internal.h"
+
+#include "api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* A submission or a question for a status. */
+struct ask {
+	struct request base;
+	struct remote_submit submit; /* body is ours; all zero for a status */
+	void (*done)(void *arg, const struct remote_reply *reply);
+	void *arg;
+	char *answer;
+	size_t answer_len;
+	size_t answer_room;
+};
+
+static size_t receive(struct request *request, const char *data, size_t len)
+{
+	struct ask *ask = (struct ask *)request;
+
+	if (len > API_ANSWER_MAX - ask->answer_len)
+		return http_decide(request, REMOTE_TOO_BIG, "the answer has no end");
+	if (ask->answer_len + len >= ask->answer_room) {
+		size_t room = 2 * (ask->answer_len + len) + 1024;
+		char *grown = realloc(ask->answer, room);
+
+		if (!grown)
+			return http_decide(request, REMOTE_CUT, "no memory for the answer");
+		ask->answer = grown;
+		ask->answer_room = room;
+	}
+	memcpy(ask->answer + ask->answer_len, data, len);
+	ask->answer_len += len;
+	ask->answer[ask->answer_len] = '\0';
+	return len;
+}
+
+static enum remote_fault add_key(struct request *request)
+{
+	char key[KEY_MAX];
+	char line[sizeof(API_KEY_HEADER ": ") + KEY_MAX];
+
+	if (key_read(request->http->conf.key, key))
+		return REMOTE_NO_KEY;
+	snprintf(line, sizeof(line), "%s: %s", API_KEY_HEADER, key);
+	http_header(request, line);
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(line, sizeof(line));
+	return REMOTE_OK;
+}
+
+static enum remote_fault prepare(struct request *request)
+{
+	const struct http_conf *conf = &request->http->conf;
+
+	if (!api_same_origin(conf->gateway, request->url))
+		return REMOTE_FORBIDDEN;
+	request->reach = strncasecmp(conf->gateway, "http:", 5) ? HTTP_REACH_ANY
+								: HTTP_REACH_LOOPBACK;
+	HTTP_SET(request, CURLOPT_TIMEOUT_MS, (long)(conf->connect_ms + conf->answer_ms));
+	http_header(request, "Cache-Control: no-cache");
+	return add_key(request);
+}
+
+static enum remote_fault prepare_submit(struct request *request)
+{
+	struct ask *ask = (struct ask *)request;
+
+	HTTP_SET(request, CURLOPT_FRESH_CONNECT, 1L);
+	HTTP_SET(request, CURLOPT_FORBID_REUSE, 1L);
+	HTTP_SET(request, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	HTTP_SET(request, CURLOPT_POST, 1L);
+	HTTP_SET(request, CURLOPT_POSTFIELDS, ask->submit.body);
+	HTTP_SET(request, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->submit.len);
+	http_header(request, "Content-Type: application/json");
+	http_header(request, "Expect:");
+	return prepare(request);
+}
+
+static enum remote_fault prepare_status(struct request *request)
+{
+	HTTP_SET(request, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	HTTP_SET(request, CURLOPT_PIPEWAIT, 1L);
+	HTTP_SET(request, CURLOPT_HTTPGET, 1L);
+	return prepare(request);
+}
+
+static int sending(struct request *request)
+{
+	struct ask *ask = (struct ask *)request;
+
+	return ask->submit.sending(ask->submit.arg);
+}
+
+static void finish(struct request *request, enum remote_fault fault, long http_status,
+		   const char *detail)
+{
+	struct ask *ask = (struct ask *)request;
+	const char *retry = request->easy ? http_answer_header(request, "Retry-After") : NULL;
+	struct remote_reply reply = {
+		.fault = fault,
+		.sent = request->sent,
+		.http_status = http_status,
+		.retry_after_ms = retry ? api_retry_after(retry, time(NULL)) : -1,
+		.body = ask->answer ? ask->answer : "",
+		.body_len = ask->answer_len,
+		.detail = detail,
+	};
+
+	ask->done(ask->arg, &reply);
+}
+
+static void free_ask(struct request *request)
+{
+	struct ask *ask = (struct ask *)request;
+
+	free((char *)ask->submit.body);
+	free(ask->answer);
+	free(ask);
+}
+
+static const struct request_kind submit_kind = {
+	.prepare = prepare_submit,
+	.sending = sending,
+	.receive = receive,
+	.finish = finish,
+	.free = free_ask,
+	.patient = true,
+};
+
+static const struct request_kind status_kind = {
+	.prepare = prepare_status,
+	.receive = receive,
+	.finish = finish,
+	.free = free_ask,
+};
+
+int http_submit(void *ctx, const struct remote_submit *submit)
+{
+	struct http *http = ctx;
+	struct ask *ask = calloc(1, sizeof(*ask));
+	char *body = malloc(submit->len + 1);
+	char *url = api_submit_url(http->conf.gateway);
+
+	if (!ask || !body || !url) {
+		free(ask);
+		free(body);
+		free(url);
+		return -ENOMEM;
+	}
+	memcpy(body, submit->body, submit->len);
+	body[submit->len] = '\0';
+	ask->base.kind = &submit_kind;
+	ask->base.url = url;
+	ask->submit = *submit;
+	ask->submit.body = body;
+	ask->done = submit->done;
+	ask->arg = submit->arg;
+	return http_enqueue(http, &ask->base, NULL);
+}
+
+int http_status(void *ctx, const char *url,
+		void (*done)(void *arg, const struct remote_reply *reply), void *arg)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		return -ENOMEM;
+	ask->base.kind = &status_kind;
+	ask->base.url = strdup(url);
+	ask->done = done;
+	ask->arg = arg;
+	if (!ask->base.url) {
+		free(ask);
+		return -ENOMEM;
+	}
+	return http_enqueue(ctx, &ask->base, NULL);
+}

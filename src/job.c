@@ -1,0 +1,485 @@
+/*
+ * job - the record and its transitions
+ *
+ * State:      one table, moves[state][event], decides everything; each cell names a move, each move
+ *             is one small function below it.
+ * Invariants, after every move:
+ *  - request_id is set exactly in the service's states (JOB_REMOTE_STATES);
+ *  - ended_ms is set exactly in JOB_TERMINAL_STATES;
+ *  - outputs exist in COMPLETED only;
+ *  - only SUBMIT leaves a state in which money may have been spent for one that spends again, and
+ *    SENDING is the one event that must not be repeated: a second one is refused, so that what
+ *    was begun twice is still sent once.
+ */
+#include "job.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+static const char *const state_names[JOB_STATES] = {
+	[JOB_DRAFT] = "DRAFT",           [JOB_WAITING] = "WAITING", [JOB_SUBMITTING] = "SUBMITTING",
+	[JOB_UNCERTAIN] = "UNCERTAIN",   [JOB_REFUSED] = "REFUSED", [JOB_QUEUED] = "QUEUED",
+	[JOB_PROCESSING] = "PROCESSING", [JOB_OTHER] = "OTHER",     [JOB_COMPLETED] = "COMPLETED",
+	[JOB_FAILED] = "FAILED",         [JOB_ERROR] = "ERROR",     [JOB_CANCELLED] = "CANCELLED",
+};
+
+static void free_output(struct job_output *output)
+{
+	free(output->url);
+	free(output->name);
+	free(output->media_type);
+	free(output->etag);
+	*output = (struct job_output){ .size = -1 };
+}
+
+void job_clear_outputs(struct job *job)
+{
+	for (size_t i = 0; i < job->output_count; i++)
+		free_output(&job->outputs[i]);
+	job->output_count = 0;
+	job->output_unreachable = false;
+}
+
+struct job *job_new(void)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job)
+		job->refs = 1;
+	return job;
+}
+
+static int copy_output(struct job_output *to, const struct job_output *from)
+{
+	to->size = from->size;
+	to->mtime_ms = from->mtime_ms;
+	if (job_set(&to->url, from->url) < 0 || job_set(&to->name, from->name) < 0 ||
+	    job_set(&to->media_type, from->media_type) < 0 || job_set(&to->etag, from->etag) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int copy_strings(struct job *to, const struct job *from)
+{
+	if (job_set(&to->name, from->name) < 0 || job_set(&to->label, from->label) < 0 ||
+	    job_set(&to->word, from->word) < 0 || job_set(&to->request_id, from->request_id) < 0 ||
+	    job_set(&to->polling_url, from->polling_url) < 0 ||
+	    job_set(&to->error, from->error) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->output_count; i++) {
+		to->output_count = i + 1;
+		if (copy_output(&to->outputs[i], &from->outputs[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct job *job_copy(const struct job *job)
+{
+	struct job *copy = job_new();
+
+	if (!copy)
+		return NULL;
+	*copy = (struct job){
+		.number = job->number,
+		.state = job->state,
+		.error_errno = job->error_errno,
+		.attempts = job->attempts,
+		.failures = job->failures,
+		.created_ms = job->created_ms,
+		.submitted_ms = job->submitted_ms,
+		.changed_ms = job->changed_ms,
+		.ended_ms = job->ended_ms,
+		.retry_at_ms = job->retry_at_ms,
+		.hidden = job->hidden,
+		.uid = job->uid,
+		.gid = job->gid,
+		.mode = job->mode,
+		.output_unreachable = job->output_unreachable,
+		.refs = 1,
+	};
+	if (copy_strings(copy, job) < 0) {
+		job_put(copy);
+		return NULL;
+	}
+	return copy;
+}
+
+const struct job *job_get(const struct job *job)
+{
+	/* The count is the one part of a published job that changes. */
+	__atomic_add_fetch(&((struct job *)job)->refs, 1, __ATOMIC_RELAXED);
+	return job;
+}
+
+void job_put(const struct job *job)
+{
+	struct job *mine = (struct job *)job;
+
+	if (!mine || __atomic_sub_fetch(&mine->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	job_clear_outputs(mine);
+	free(mine->name);
+	free(mine->label);
+	free(mine->word);
+	free(mine->request_id);
+	free(mine->polling_url);
+	free(mine->error);
+	free(mine);
+}
+
+int job_set(char **field, const char *value)
+{
+	char *copy = NULL;
+
+	if (value) {
+		copy = strdup(value);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+const char *job_name(const struct job *job, char buf[JOB_NAME_MAX])
+{
+	if (job->name)
+		snprintf(buf, JOB_NAME_MAX, "%s", job->name);
+	else if (job->request_id)
+		snprintf(buf, JOB_NAME_MAX, "%s", job->request_id);
+	else
+		snprintf(buf, JOB_NAME_MAX, "job-%" PRIu64, job->number);
+	return buf;
+}
+
+const char *job_word(const struct job *job)
+{
+	/* A documented word is shown in the documentation's spelling, whatever case it came in. */
+	if (job->state == JOB_OTHER && job->word)
+		return job->word;
+	return job_state_name(job->state);
+}
+
+const char *job_state_name(enum job_state state)
+{
+	return state < JOB_STATES ? state_names[state] : "?";
+}
+
+enum job_state job_state_of_word(const char *word)
+{
+	if (!word)
+		return JOB_OTHER;
+	for (enum job_state state = 0; state < JOB_STATES; state++)
+		if ((JOB_IN(state) & JOB_REMOTE_STATES) != 0 && state != JOB_OTHER &&
+		    strcasecmp(word, state_names[state]) == 0)
+			return state;
+	return strcasecmp(word, "CANCELED") == 0 ? JOB_CANCELLED : JOB_OTHER;
+}
+
+/* The event's strings, copied before anything is changed, so that no move can fail half-way. */
+struct strings {
+	char *request_id;
+	char *polling_url;
+	char *word;
+	char *reason;
+};
+
+static void take(char **field, char **value)
+{
+	free(*field);
+	*field = *value;
+	*value = NULL;
+}
+
+static void drop(char **field)
+{
+	free(*field);
+	*field = NULL;
+}
+
+static void enter(struct job *job, enum job_state state, const struct job_event *event)
+{
+	job->state = state;
+	job->changed_ms = event->now_ms;
+	if (!job_is(job, JOB_TERMINAL_STATES))
+		job->ended_ms = 0;
+	else if (!job->ended_ms)
+		job->ended_ms = event->now_ms;
+}
+
+/* Its timers, by the state it is in. */
+static int actions_of(const struct job *job)
+{
+	if (job->state == JOB_WAITING)
+		return JOB_DO_SEND;
+	if (job_is(job, JOB_POLLED_STATES) || job->output_unreachable)
+		return JOB_DO_POLL;
+	return JOB_DO_STOP;
+}
+
+typedef int move_fn(struct job *job, const struct job_event *event, struct strings *strings);
+
+static int invalid(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)job, (void)event, (void)strings;
+	return -EINVAL;
+}
+
+static int bought(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)job, (void)event, (void)strings;
+	return -EROFS;
+}
+
+static int underway(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)job, (void)event, (void)strings;
+	return -EALREADY;
+}
+
+static int nothing(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)job, (void)event, (void)strings;
+	return JOB_DO_NOTHING;
+}
+
+static int resume(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)event, (void)strings;
+	return actions_of(job);
+}
+
+/* A new attempt: what is known of the one before stays in the log alone. */
+static int buy(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	drop(&job->request_id);
+	drop(&job->polling_url);
+	drop(&job->word);
+	job_clear_outputs(job);
+	take(&job->error, &strings->reason);
+	job->error_errno = 0;
+	job->attempts++;
+	job->failures = 0;
+	job->submitted_ms = 0;
+	job->retry_at_ms = 0;
+	job->hidden = 0;
+	enter(job, JOB_WAITING, event);
+	return JOB_DO_SEND;
+}
+
+static int intend(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	take(&job->error, &strings->reason);
+	job->retry_at_ms = 0;
+	enter(job, JOB_SUBMITTING, event);
+	return JOB_DO_NOTHING;
+}
+
+static int postpone(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	take(&job->error, &strings->reason);
+	job->error_errno = event->error;
+	job->failures++;
+	job->retry_at_ms = event->retry_at_ms;
+	enter(job, JOB_WAITING, event);
+	return JOB_DO_SEND;
+}
+
+static int refuse(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	take(&job->error, &strings->reason);
+	job->error_errno = event->error;
+	job->retry_at_ms = 0;
+	enter(job, JOB_REFUSED, event);
+	return JOB_DO_STOP;
+}
+
+static int doubt(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	take(&job->error, &strings->reason);
+	job->error_errno = event->error;
+	job->retry_at_ms = 0;
+	enter(job, JOB_UNCERTAIN, event);
+	return JOB_DO_STOP;
+}
+
+/* The service knows it by an id. A word that ends the job is left to the next poll, which also has
+ * what belongs to that end: the outputs or the reason. */
+static int adopt(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	enum job_state state = event->word ? job_state_of_word(event->word) : JOB_QUEUED;
+
+	if (!event->request_id)
+		return -EINVAL;
+	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0) {
+		state = JOB_QUEUED;
+		drop(&strings->word);
+	}
+	take(&job->request_id, &strings->request_id);
+	take(&job->polling_url, &strings->polling_url);
+	take(&job->word, &strings->word);
+	take(&job->error, &strings->reason);
+	job->error_errno = 0;
+	job->failures = 0;
+	job->retry_at_ms = 0;
+	job->submitted_ms = event->now_ms;
+	enter(job, state, event);
+	return JOB_DO_POLL;
+}
+
+/* An id for a job that has one: the same id again is no news. */
+static int known(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)strings;
+	if (!event->request_id)
+		return -EINVAL;
+	if (!job->request_id || strcmp(event->request_id, job->request_id) != 0)
+		return -EROFS;
+	return actions_of(job);
+}
+
+static int follow(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	if (!event->word)
+		return -EINVAL;
+	take(&job->word, &strings->word);
+	take(&job->error, &strings->reason);
+	job->error_errno = 0;
+	job->failures = 0;
+	enter(job, job_state_of_word(event->word), event);
+	return actions_of(job);
+}
+
+/* COMPLETED is final; only what is known of its outputs, filled in by the caller, may change. */
+static int refresh(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	if (!event->word)
+		return -EINVAL;
+	if (job_state_of_word(event->word) == JOB_COMPLETED) {
+		take(&job->error, &strings->reason);
+		job->changed_ms = event->now_ms;
+	}
+	return actions_of(job);
+}
+
+/* clang-format off */
+static move_fn *const moves[JOB_STATES][JOB_EVENTS] = {
+	/*                   SUBMIT    SENDING   NOT_SENT  ACCEPTED REFUSED  LOST     RESTART  ATTACH    STATUS */
+	[JOB_DRAFT]      = { buy,      invalid,  invalid,  invalid, invalid, invalid, nothing, adopt,    invalid },
+	[JOB_WAITING]    = { underway, intend,   postpone, adopt,   refuse,  doubt,   resume,  underway, invalid },
+	[JOB_SUBMITTING] = { underway, underway, postpone, adopt,   refuse,  doubt,   doubt,   underway, invalid },
+	[JOB_UNCERTAIN]  = { buy,      invalid,  invalid,  adopt,   invalid, nothing, nothing, adopt,    invalid },
+	[JOB_REFUSED]    = { buy,      invalid,  invalid,  adopt,   nothing, invalid, nothing, bought,   invalid },
+	[JOB_QUEUED]     = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
+	[JOB_PROCESSING] = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
+	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
+	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh },
+	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
+	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
+	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
+};
+/* clang-format on */
+
+_Static_assert(JOB_EVENT_SUBMIT == 0 && JOB_EVENT_SENDING == 1 && JOB_EVENT_NOT_SENT == 2 &&
+		       JOB_EVENT_ACCEPTED == 3 && JOB_EVENT_REFUSED == 4 && JOB_EVENT_LOST == 5 &&
+		       JOB_EVENT_RESTART == 6 && JOB_EVENT_ATTACH == 7 && JOB_EVENT_STATUS == 8 &&
+		       JOB_EVENTS == 9,
+	       "the columns of moves");
+
+static void release_strings(struct strings *strings)
+{
+	free(strings->request_id);
+	free(strings->polling_url);
+	free(strings->word);
+	free(strings->reason);
+}
+
+static int copy_event(struct strings *strings, const struct job_event *event)
+{
+	*strings = (struct strings){ 0 };
+	if (job_set(&strings->request_id, event->request_id) < 0 ||
+	    job_set(&strings->polling_url, event->polling_url) < 0 ||
+	    job_set(&strings->word, event->word) < 0 ||
+	    job_set(&strings->reason, event->reason) < 0) {
+		release_strings(strings);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int job_apply(struct job *job, const struct job_event *event)
+{
+	struct strings strings;
+	int r;
+
+	if ((unsigned)job->state >= JOB_STATES || (unsigned)event->kind >= JOB_EVENTS)
+		return -EINVAL;
+	if (copy_event(&strings, event) < 0)
+		return -ENOMEM;
+	r = moves[job->state][event->kind](job, event, &strings);
+	release_strings(&strings);
+	return r;
+}
+
+static void put_line(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
+}
+
+static void put_words(FILE *out, const struct job *before, const struct job *after)
+{
+	if (before && strcmp(job_word(before), job_word(after)) != 0) {
+		put_line(out, job_word(before));
+		fputs(" -> ", out);
+	}
+	put_line(out, job_word(after));
+}
+
+char *job_describe(const struct job *before, const struct job *after, const struct job_event *event)
+{
+	char *line = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&line, &len);
+
+	if (!out)
+		return NULL;
+	put_words(out, before, after);
+	if (event->kind == JOB_EVENT_SUBMIT && after->attempts > 1)
+		fprintf(out, ", attempt %u", after->attempts);
+	if (after->request_id && (!before || !before->request_id)) {
+		fputs(", request ", out);
+		put_line(out, after->request_id);
+	}
+	if (event->reason) {
+		fputs(": ", out);
+		put_line(out, event->reason);
+	}
+	if (fclose(out) == 0)
+		return line;
+	free(line);
+	return NULL;
+}
+
+const char *job_time(int64_t wall_ms, char buf[JOB_TIME_MAX])
+{
+	int64_t ms = wall_ms % 1000;
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm;
+
+	if (ms < 0) {
+		ms += 1000;
+		seconds--;
+	}
+	if (!gmtime_r(&seconds, &tm) || strftime(buf, JOB_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		memcpy(buf, "1970-01-01T00:00:00", sizeof("1970-01-01T00:00:00"));
+	size_t used = strlen(buf);
+	snprintf(buf + used, JOB_TIME_MAX - used, ".%03dZ", (int)ms);
+	return buf;
+}

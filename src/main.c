@@ -1,0 +1,408 @@
+/*
+ * main - wires the modules together, and takes them apart again
+ *
+ * The order matters: everything that can fail does so before the parent process is told that the
+ * mount serves; threads start after the fork; at the end the waiting readers are answered before
+ * the unmount, and the network gets a grace period after it.
+ */
+#include "config.h"
+#include "engine.h"
+#include "fs.h"
+#include "http.h"
+#include "key.h"
+#include "log.h"
+#include "notify.h"
+#include "output.h"
+#include "spawn.h"
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GRACE_MS 5000 /* for submissions that are on the wire when the mount ends */
+
+struct driver {
+	struct config config;
+	int parent; /* pipe to the process that waits for us to serve; -1: none */
+	struct spawn sandbox;
+	struct key *key;
+	struct store *store;
+	struct http *http;
+	struct fs *fs;
+	struct engine_observer observer;
+	struct engine *engine;
+	struct output_cache *cache;
+	struct notify *notify;
+	struct fuse_session *session;
+	bool handlers;
+	bool mounted;
+	bool network;
+};
+
+/* Time and chance */
+
+static int64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t wall_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms(CLOCK_REALTIME);
+}
+
+static int64_t mono_ms(void *ctx)
+{
+	(void)ctx;
+	return clock_ms(
+		CLOCK_BOOTTIME); /* a suspended laptop's retries and polls are due when it wakes */
+}
+
+static uint64_t random_number(void *ctx)
+{
+	(void)ctx;
+	uint64_t number;
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		number = (uint64_t)clock_ms(CLOCK_MONOTONIC) * 6364136223846793005u;
+	return number;
+}
+
+static const struct world world = { .wall_ms = wall_ms,
+				    .mono_ms = mono_ms,
+				    .random = random_number };
+
+/* What the modules ask of each other */
+
+static int64_t tick(void *arg)
+{
+	struct driver *driver = arg;
+	int64_t engine = engine_tick(driver->engine), fs = fs_tick(driver->fs);
+	return engine < fs ? engine : fs;
+}
+
+static void wake(void *ctx)
+{
+	const struct remote *remote = http_remote(((struct driver *)ctx)->http);
+	remote->wake(remote->ctx);
+}
+
+static void to_background(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
+static void serving(void *ctx)
+{
+	struct driver *driver = ctx;
+	if (driver->config.ready_fd >= 0) {
+		if (write(driver->config.ready_fd, "\n", 1) != 1)
+			log_warn("ready_fd: %s", strerror(errno));
+		close(driver->config.ready_fd);
+	}
+	if (driver->parent < 0)
+		return;
+	log_setup(driver->config.log_level, true);
+	to_background();
+	const char ok = 0;
+	if (write(driver->parent, &ok, 1) != 1)
+		log_warn("nobody waits for the mount to serve");
+	close(driver->parent);
+}
+
+/* Starting */
+
+static int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int fail(const char *fmt, ...)
+{
+	va_list args;
+	fputs("pixal3dfs: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return -1;
+}
+
+static int make_dirs(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		int r = mkdir(path, 0755);
+		*slash = '/';
+		if (r && errno != EEXIST)
+			return fail("cannot make %s: %s", path, strerror(errno));
+	}
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return fail("cannot make %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int check_mountpoint(const struct config *config)
+{
+	struct stat st;
+	if (stat(config->mountpoint, &st))
+		return fail("%s: %s", config->mountpoint, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return fail("%s: not a directory", config->mountpoint);
+	DIR *dir = opendir(config->mountpoint);
+	if (!dir)
+		return fail("%s: %s", config->mountpoint, strerror(errno));
+	int entries = 0;
+	while (entries < 3 && readdir(dir))
+		entries++;
+	closedir(dir);
+	return entries < 3 ? 0
+			   : fail("%s: not empty, its files would be hidden", config->mountpoint);
+}
+
+static int find_key(struct driver *driver)
+{
+	char error[KEY_ERROR_MAX];
+	if (driver->config.sandbox) {
+		driver->key = key_fixed("sandbox");
+		return driver->key ? 0 : fail("no memory");
+	}
+	int r = key_find(driver->config.key_file, driver->config.home, &driver->key, error);
+	if (r == -ENOENT && !driver->config.key_file) {
+		fprintf(stderr, "pixal3dfs: warning: %s\n", error);
+		return 0;
+	}
+	return r ? fail("%s", error) : 0;
+}
+
+static int open_store(struct driver *driver)
+{
+	char error[STORE_ERROR_MAX];
+	if (store_open(driver->config.state_dir, driver->config.mountpoint, &driver->store, error))
+		return fail("%s", error);
+	return 0;
+}
+
+static int start_sandbox(struct driver *driver)
+{
+	char error[256];
+	if (!driver->config.sandbox)
+		return 0;
+	if (spawn_sandbox(&driver->sandbox, driver->config.state_dir, error, sizeof(error)))
+		return fail("%s", error);
+	driver->config.gateway = strdup(driver->sandbox.gateway);
+	return driver->config.gateway ? 0 : fail("no memory");
+}
+
+static int make_network(struct driver *driver)
+{
+	struct http_conf conf = http_conf_default();
+	conf.gateway = driver->config.gateway;
+	conf.ca_file = driver->config.ca_file;
+	conf.key = driver->key;
+	driver->http = http_new(&conf);
+	return driver->http ? 0 : fail("cannot set up the network: %s", strerror(errno));
+}
+
+static int make_engine(struct driver *driver)
+{
+	struct config *config = &driver->config;
+	struct fs_conf fs = { .source = config->source,
+			      .mountpoint = config->mountpoint,
+			      .uid = config->uid,
+			      .gid = config->gid,
+			      .umask = config->umask,
+			      .submit_wait_ms = config->submit_wait_ms,
+			      .world = world,
+			      .wake = wake,
+			      .serving = serving,
+			      .ctx = driver };
+	driver->fs = fs_new(&fs);
+	if (!driver->fs)
+		return fail("no memory");
+	driver->observer = (struct engine_observer){ .ctx = driver->fs, .changed = fs_job_changed };
+	config->engine.gateway = config->gateway;
+	driver->engine = engine_new(&config->engine, &world, driver->store,
+				    http_remote(driver->http), &driver->observer);
+	if (!driver->engine)
+		return fail("no memory");
+	struct output_events events = engine_output_events(driver->engine);
+	driver->cache = output_cache_new(config->cache_dir, http_remote(driver->http), &events);
+	if (!driver->cache)
+		return fail("the cache in %s: %s", config->cache_dir, strerror(errno));
+	engine_set_cache(driver->engine, driver->cache);
+	int r = engine_load(driver->engine);
+	return r ? fail("cannot read the books in %s: %s", config->state_dir, strerror(-r)) : 0;
+}
+
+static int mount_session(struct driver *driver)
+{
+	struct config *config = &driver->config;
+	char *option = NULL;
+	if (asprintf(&option, "-ofsname=%s,subtype=pixal3dfs,default_permissions", config->source) <
+		    0 ||
+	    fuse_opt_add_arg(&config->fuse, option) ||
+	    (config->debug && fuse_opt_add_arg(&config->fuse, "-d")))
+		return fail("no memory");
+	free(option);
+	driver->session = fuse_session_new(&config->fuse, fs_operations(),
+					   sizeof(struct fuse_lowlevel_ops), driver->fs);
+	if (!driver->session)
+		return fail("libfuse does not take these options");
+	if (fuse_set_signal_handlers(driver->session))
+		return fail("cannot handle signals");
+	driver->handlers = true;
+	if (fuse_session_mount(driver->session, config->mountpoint))
+		return fail("cannot mount on %s", config->mountpoint);
+	driver->mounted = true;
+	return 0;
+}
+
+/* From here on there are threads. */
+static int start_threads(struct driver *driver)
+{
+	driver->notify = notify_new(driver->session);
+	if (!driver->notify)
+		return fail("cannot start a thread: %s", strerror(errno));
+	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify);
+	int r = http_start(driver->http, tick, driver);
+	driver->network = r == 0;
+	return r ? fail("cannot start a thread: %s", strerror(-r)) : 0;
+}
+
+static int serve(struct driver *driver)
+{
+	struct fuse_loop_config *loop = fuse_loop_cfg_create();
+	if (!loop)
+		return fail("no memory");
+	int r = fuse_session_loop_mt(driver->session, loop);
+	fuse_loop_cfg_destroy(loop);
+	return r < 0 ? fail("serving ended: %s", strerror(-r)) : 0;
+}
+
+static void end(struct driver *driver)
+{
+	if (driver->network)
+		fs_stop(driver->fs);
+	notify_stop(driver->notify);
+	if (driver->handlers)
+		fuse_remove_signal_handlers(driver->session);
+	if (driver->mounted)
+		fuse_session_unmount(driver->session);
+	if (driver->network)
+		http_stop(driver->http, GRACE_MS);
+	notify_free(driver->notify);
+	fs_free(driver->fs);
+	output_cache_free(driver->cache);
+	engine_free(driver->engine);
+	http_free(driver->http);
+	store_close(driver->store);
+	if (driver->session)
+		fuse_session_destroy(driver->session);
+	key_free(driver->key);
+	spawn_end(&driver->sandbox);
+}
+
+static int run(struct driver *driver)
+{
+	struct config *config = &driver->config;
+	int r = check_mountpoint(config);
+	if (!r)
+		r = find_key(driver);
+	if (!r)
+		r = make_dirs(config->state_dir);
+	if (!r)
+		r = make_dirs(config->cache_dir);
+	if (!r)
+		r = open_store(driver);
+	if (!r)
+		r = start_sandbox(driver);
+	if (!r)
+		r = make_network(driver);
+	if (!r)
+		r = make_engine(driver);
+	if (!r)
+		r = mount_session(driver);
+	if (!r)
+		r = start_threads(driver);
+	if (!r)
+		r = serve(driver);
+	end(driver);
+	return r ? CONFIG_EXIT_FAIL : 0;
+}
+
+/* The parent leaves with the truth: 0 once the child serves, else the child's own status. */
+static int wait_for_child(int pipe, pid_t child)
+{
+	char ok;
+	int status;
+	if (read(pipe, &ok, 1) == 1)
+		return 0;
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	return CONFIG_EXIT_FAIL;
+}
+
+static int daemonize(struct driver *driver)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC)) {
+		fail("%s", strerror(errno));
+		return CONFIG_EXIT_FAIL;
+	}
+	pid_t child = fork();
+	if (child != 0) {
+		close(ends[1]);
+		return child < 0 ? CONFIG_EXIT_FAIL : wait_for_child(ends[0], child);
+	}
+	close(ends[0]);
+	setsid();
+	driver->parent = ends[1];
+	return run(driver);
+}
+
+static int print_help(void)
+{
+	char *text = config_help();
+	if (text)
+		fputs(text, stdout);
+	free(text);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct driver driver = { .parent = -1 };
+	char error[CONFIG_ERROR_MAX] = "";
+	const struct rlimit no_core = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &no_core); /* the key is in our memory */
+	int r = config_parse(&driver.config, argc, argv, error);
+	if (r) {
+		fail("%s", error);
+		r = CONFIG_EXIT_USAGE;
+	} else if (driver.config.action == CONFIG_HELP) {
+		r = print_help();
+	} else if (driver.config.action == CONFIG_VERSION) {
+		r = printf("pixal3dfs %s\n", VERSION) < 0;
+	} else if (driver.config.action == CONFIG_MOUNT) {
+		log_setup(driver.config.log_level, false);
+		r = driver.config.foreground ? run(&driver) : daemonize(&driver);
+	}
+	config_release(&driver.config);
+	return r;
+}

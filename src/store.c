@@ -1,0 +1,545 @@
+/*
+ * store - jobs in an SQLite database
+ *
+ *   job      one row each, all of struct job but its outputs
+ *   output   (number, position): the outputs of a job
+ *   text     (number, which): a job's texts; apart, so that loading all jobs reads none of them
+ *   log      (number, position): the lines of JOB_TEXT_LOG, so that appending rewrites nothing
+ *
+ * Numbers are never reused (AUTOINCREMENT), and states are stored by name: enum job_state may be
+ * reordered. Every change is one transaction on the writer's connection; when it fails, nothing of
+ * it is visible, then or after a crash.
+ */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JOB_COLUMNS                                                                                \
+	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
+	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
+	"gid, mode, output_unreachable"
+#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+#define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
+
+static const char *const sql[STORE_STATEMENTS] = {
+	[STORE_BEGIN] = "BEGIN IMMEDIATE",
+	[STORE_COMMIT] = "COMMIT",
+	[STORE_ROLLBACK] = "ROLLBACK",
+	[STORE_TOUCH] = "PRAGMA user_version = " STORE_TEXT(STORE_FORMAT),
+	[STORE_INSERT_JOB] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " JOB_VALUES,
+	[STORE_UPDATE_JOB] = "UPDATE job SET (" JOB_COLUMNS ") = " JOB_VALUES " WHERE number = ?",
+	[STORE_DELETE_JOB] = "DELETE FROM job WHERE number = ?",
+	[STORE_INSERT_OUTPUT] = "INSERT INTO output (" OUTPUT_COLUMNS
+				") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	[STORE_DELETE_OUTPUTS] = "DELETE FROM output WHERE number = ?",
+	[STORE_SET_TEXT] = "INSERT INTO text (number, which, body) VALUES (?, ?, ?) "
+			   "ON CONFLICT DO UPDATE SET body = excluded.body",
+	[STORE_DELETE_TEXTS] = "DELETE FROM text WHERE number = ?",
+	[STORE_APPEND_LOG] = "INSERT INTO log (number, position, line) SELECT ?1, "
+			     "ifnull((SELECT max(position) FROM log WHERE number = ?1), 0) + 1, ?2",
+	[STORE_DELETE_LOG] = "DELETE FROM log WHERE number = ?",
+	/* No row: no such job. A row with NULL: no such text. */
+	[STORE_READ_TEXT] = "SELECT body FROM job LEFT JOIN text "
+			    "ON text.number = job.number AND which = ?2 WHERE job.number = ?1",
+	[STORE_READ_LOG] = "SELECT line FROM job LEFT JOIN log ON log.number = job.number "
+			   "WHERE job.number = ?1 AND ?2 = ?2 ORDER BY position",
+};
+
+/* What the system said about the disk, where it is one of the errors that SQLite can have met. */
+static int disk_errno(sqlite3 *db)
+{
+	switch (sqlite3_system_errno(db)) {
+	case ENOSPC: return -ENOSPC;
+	case EDQUOT: return -EDQUOT;
+	case EFBIG: return -EFBIG;
+	case EROFS: return -EROFS;
+	case EACCES: return -EACCES;
+	case EMFILE: return -EMFILE;
+	case ENFILE: return -ENFILE;
+	case ENOMEM: return -ENOMEM;
+	default: return -EIO;
+	}
+}
+
+int store_errno(sqlite3 *db, int rc)
+{
+	if (rc == SQLITE_IOERR_NOMEM)
+		return -ENOMEM;
+	switch (rc & 0xff) {
+	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_READONLY: return -EROFS;
+	case SQLITE_NOMEM: return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return -EUCLEAN;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return -EBUSY;
+	case SQLITE_TOOBIG: return -EFBIG;
+	case SQLITE_PERM: return -EACCES;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN: return db ? disk_errno(db) : -EIO;
+	default: return -EIO;
+	}
+}
+
+/* Binding and reading columns from left to right; the first error sticks. */
+struct cursor {
+	sqlite3_stmt *stmt;
+	int next;
+	int rc;
+};
+
+static void put_int(struct cursor *c, int64_t value)
+{
+	if (c->rc == SQLITE_OK)
+		c->rc = sqlite3_bind_int64(c->stmt, c->next++, value);
+}
+
+static void put_text(struct cursor *c, const char *text)
+{
+	if (c->rc == SQLITE_OK)
+		c->rc = sqlite3_bind_text(c->stmt, c->next++, text, -1, SQLITE_STATIC);
+}
+
+static void put_blob(struct cursor *c, const void *data, size_t len)
+{
+	if (c->rc == SQLITE_OK)
+		c->rc = sqlite3_bind_blob64(c->stmt, c->next++, len ? data : "", len,
+					    SQLITE_STATIC);
+}
+
+static int64_t take_int(struct cursor *c)
+{
+	return sqlite3_column_int64(c->stmt, c->next++);
+}
+
+static void take_text(struct cursor *c, char **field)
+{
+	int column = c->next++;
+	const char *text = (const char *)sqlite3_column_text(c->stmt, column);
+
+	if (job_set(field, text) || (!text && sqlite3_column_type(c->stmt, column) != SQLITE_NULL))
+		c->rc = SQLITE_NOMEM;
+}
+
+/* A cursor on a statement whose parameters, if any, are to be put. */
+static struct cursor statement(struct store_db *db, enum store_statement which)
+{
+	struct cursor c = { .next = 1, .rc = SQLITE_OK };
+
+	if (!db->cache[which])
+		c.rc = sqlite3_prepare_v3(db->handle, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+					  &db->cache[which], NULL);
+	c.stmt = db->cache[which];
+	return c;
+}
+
+/* Runs a statement without rows to its end. */
+static int run(struct store_db *db, struct cursor *c)
+{
+	int r;
+
+	if (c->rc == SQLITE_OK)
+		c->rc = sqlite3_step(c->stmt);
+	r = c->rc == SQLITE_DONE ? 0 : store_errno(db->handle, c->rc);
+	sqlite3_reset(c->stmt);
+	sqlite3_clear_bindings(c->stmt);
+	return r;
+}
+
+static int run_plain(struct store_db *db, enum store_statement which)
+{
+	struct cursor c = statement(db, which);
+
+	return run(db, &c);
+}
+
+static int run_for(struct store_db *db, enum store_statement which, uint64_t number)
+{
+	struct cursor c = statement(db, which);
+
+	put_int(&c, (int64_t)number);
+	return run(db, &c);
+}
+
+static int begin(struct store *store)
+{
+	int r;
+
+	pthread_mutex_lock(&store->writer.lock);
+	r = run_plain(&store->writer, STORE_BEGIN);
+	if (r)
+		pthread_mutex_unlock(&store->writer.lock);
+	return r;
+}
+
+/*
+ * A commit that failed in the disk's sync may have written all its frames to the log, and a crash
+ * would bring them back: a refused submission would be sent. An innocent commit in the same place
+ * of the log breaks their chain of checksums.
+ */
+static void bury(struct store *store)
+{
+	run_plain(&store->writer, STORE_TOUCH);
+}
+
+/* Commits when R is 0, else rolls back. Gives the first error. */
+static int end(struct store *store, int r)
+{
+	struct store_db *db = &store->writer;
+
+	if (!r) {
+		r = run_plain(db, STORE_COMMIT);
+		if (r) {
+			if (!sqlite3_get_autocommit(db->handle))
+				run_plain(db, STORE_ROLLBACK);
+			bury(store);
+		}
+	} else if (!sqlite3_get_autocommit(db->handle)) {
+		run_plain(db, STORE_ROLLBACK);
+	}
+	pthread_mutex_unlock(&db->lock);
+	return r;
+}
+
+static void put_job(struct cursor *c, const struct job *job)
+{
+	put_text(c, job->name);
+	put_text(c, job->label);
+	put_text(c, job_state_name(job->state));
+	put_text(c, job->word);
+	put_text(c, job->request_id);
+	put_text(c, job->polling_url);
+	put_text(c, job->error);
+	put_int(c, job->error_errno);
+	put_int(c, job->attempts);
+	put_int(c, job->failures);
+	put_int(c, job->created_ms);
+	put_int(c, job->submitted_ms);
+	put_int(c, job->changed_ms);
+	put_int(c, job->ended_ms);
+	put_int(c, job->retry_at_ms);
+	put_int(c, job->hidden);
+	put_int(c, job->uid);
+	put_int(c, job->gid);
+	put_int(c, job->mode);
+	put_int(c, job->output_unreachable);
+}
+
+static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)
+{
+	int r = run_for(db, STORE_DELETE_OUTPUTS, number);
+
+	for (size_t i = 0; !r && i < job->output_count; i++) {
+		const struct job_output *output = &job->outputs[i];
+		struct cursor c = statement(db, STORE_INSERT_OUTPUT);
+
+		put_int(&c, (int64_t)number);
+		put_int(&c, (int64_t)i);
+		put_text(&c, output->url);
+		put_text(&c, output->name);
+		put_text(&c, output->media_type);
+		put_text(&c, output->etag);
+		put_int(&c, output->size);
+		put_int(&c, output->mtime_ms);
+		r = run(db, &c);
+	}
+	return r;
+}
+
+static int write_text(struct store_db *db, uint64_t number, enum job_text which, const char *body,
+		      size_t len)
+{
+	struct cursor c;
+
+	if (!body)
+		return 0;
+	c = statement(db, STORE_SET_TEXT);
+	put_int(&c, (int64_t)number);
+	put_int(&c, which);
+	put_blob(&c, body, len);
+	return run(db, &c);
+}
+
+static int append_log(struct store_db *db, uint64_t number, int64_t time_ms, const char *line)
+{
+	char time[JOB_TIME_MAX];
+	struct cursor c;
+	char *text;
+	int len, r;
+
+	if (!line)
+		return 0;
+	len = asprintf(&text, "%s %s\n", job_time(time_ms, time), line);
+	if (len < 0)
+		return -ENOMEM;
+	c = statement(db, STORE_APPEND_LOG);
+	put_int(&c, (int64_t)number);
+	put_blob(&c, text, (size_t)len);
+	r = run(db, &c);
+	free(text);
+	return r;
+}
+
+/* Everything of a job but its row. */
+static int write_rest(struct store_db *db, uint64_t number, const struct job *job,
+		      const struct store_texts *texts)
+{
+	int r = write_outputs(db, number, job);
+
+	if (!texts)
+		return r;
+	if (!r)
+		r = write_text(db, number, JOB_TEXT_PARAMS, texts->params,
+			       texts->params ? strlen(texts->params) : 0);
+	if (!r)
+		r = write_text(db, number, JOB_TEXT_ANSWER, texts->answer, texts->answer_len);
+	if (!r)
+		r = write_text(db, number, JOB_TEXT_STATUS, texts->status, texts->status_len);
+	if (!r)
+		r = append_log(db, number, job->changed_ms, texts->log_line);
+	return r;
+}
+
+int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
+		 uint64_t *number)
+{
+	struct store_db *db = &store->writer;
+	uint64_t given = 0;
+	struct cursor c;
+	int r = begin(store);
+
+	if (r)
+		return r;
+	c = statement(db, STORE_INSERT_JOB);
+	put_job(&c, job);
+	r = run(db, &c);
+	if (!r) {
+		given = (uint64_t)sqlite3_last_insert_rowid(db->handle);
+		r = write_rest(db, given, job, texts);
+	}
+	r = end(store, r);
+	if (!r)
+		*number = given;
+	return r;
+}
+
+int store_update(struct store *store, const struct job *job, const struct store_texts *texts)
+{
+	struct store_db *db = &store->writer;
+	struct cursor c;
+	int r = begin(store);
+
+	if (r)
+		return r;
+	c = statement(db, STORE_UPDATE_JOB);
+	put_job(&c, job);
+	put_int(&c, (int64_t)job->number);
+	r = run(db, &c);
+	if (!r && sqlite3_changes(db->handle) == 0)
+		r = -ENOENT;
+	if (!r)
+		r = write_rest(db, job->number, job, texts);
+	return end(store, r);
+}
+
+int store_forget(struct store *store, uint64_t number)
+{
+	struct store_db *db = &store->writer;
+	int r = begin(store);
+
+	if (r)
+		return r;
+	r = run_for(db, STORE_DELETE_JOB, number);
+	if (!r && sqlite3_changes(db->handle) == 0)
+		r = -ENOENT;
+	if (!r)
+		r = run_for(db, STORE_DELETE_OUTPUTS, number);
+	if (!r)
+		r = run_for(db, STORE_DELETE_TEXTS, number);
+	if (!r)
+		r = run_for(db, STORE_DELETE_LOG, number);
+	return end(store, r);
+}
+
+static int take_state(struct cursor *c, enum job_state *state)
+{
+	const char *name = (const char *)sqlite3_column_text(c->stmt, c->next++);
+
+	for (int i = 0; name && i < JOB_STATES; i++) {
+		*state = (enum job_state)i;
+		if (!strcmp(name, job_state_name(*state)))
+			return 0;
+	}
+	return name ? -EUCLEAN : -ENOMEM;
+}
+
+static int take_job(struct cursor *c, struct job *job)
+{
+	int r;
+
+	take_text(c, &job->name);
+	take_text(c, &job->label);
+	r = take_state(c, &job->state);
+	take_text(c, &job->word);
+	take_text(c, &job->request_id);
+	take_text(c, &job->polling_url);
+	take_text(c, &job->error);
+	job->error_errno = (int)take_int(c);
+	job->attempts = (unsigned)take_int(c);
+	job->failures = (unsigned)take_int(c);
+	job->created_ms = take_int(c);
+	job->submitted_ms = take_int(c);
+	job->changed_ms = take_int(c);
+	job->ended_ms = take_int(c);
+	job->retry_at_ms = take_int(c);
+	job->hidden = (uint32_t)take_int(c);
+	job->uid = (uid_t)take_int(c);
+	job->gid = (gid_t)take_int(c);
+	job->mode = (mode_t)take_int(c);
+	job->output_unreachable = take_int(c) != 0;
+	job->number = (uint64_t)take_int(c);
+	return c->rc == SQLITE_OK ? r : -ENOMEM;
+}
+
+/* Two statements over all jobs and all outputs, both in order of number. */
+struct loading {
+	sqlite3 *db;
+	sqlite3_stmt *jobs;
+	sqlite3_stmt *outputs;
+	bool output; /* OUTPUTS stands on a row */
+};
+
+static int next_row(sqlite3 *db, sqlite3_stmt *stmt, bool *row)
+{
+	int rc = sqlite3_step(stmt);
+
+	*row = rc == SQLITE_ROW;
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_errno(db, rc);
+}
+
+static int take_outputs(struct loading *loading, struct job *job)
+{
+	while (loading->output) {
+		struct cursor c = { .stmt = loading->outputs };
+		uint64_t number = (uint64_t)take_int(&c);
+		struct job_output *output = &job->outputs[job->output_count];
+		int r;
+
+		if (number > job->number)
+			return 0;
+		if (number != job->number || take_int(&c) != (int64_t)job->output_count ||
+		    job->output_count == JOB_OUTPUTS_MAX)
+			return -EUCLEAN;
+		job->output_count++;
+		take_text(&c, &output->url);
+		take_text(&c, &output->name);
+		take_text(&c, &output->media_type);
+		take_text(&c, &output->etag);
+		output->size = take_int(&c);
+		output->mtime_ms = take_int(&c);
+		if (c.rc != SQLITE_OK)
+			return -ENOMEM;
+		r = next_row(loading->db, loading->outputs, &loading->output);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int load_jobs(struct loading *loading, int (*each)(void *arg, struct job *job), void *arg)
+{
+	bool row;
+	int r = next_row(loading->db, loading->outputs, &loading->output);
+
+	if (!r)
+		r = next_row(loading->db, loading->jobs, &row);
+	while (!r && row) {
+		struct cursor c = { .stmt = loading->jobs };
+		struct job *job = job_new();
+
+		r = job ? take_job(&c, job) : -ENOMEM;
+		if (!r)
+			r = take_outputs(loading, job);
+		if (r)
+			job_put(job);
+		else
+			r = each(arg, job);
+		if (!r)
+			r = next_row(loading->db, loading->jobs, &row);
+	}
+	return r;
+}
+
+/* Takes no lock: EACH may use the store. */
+int store_load(struct store *store, int (*each)(void *arg, struct job *job), void *arg)
+{
+	struct loading loading = { .db = store->reader.handle };
+	int rc, r;
+
+	rc = sqlite3_prepare_v2(loading.db,
+				"SELECT " JOB_COLUMNS ", number FROM job ORDER BY number", -1,
+				&loading.jobs, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(loading.db,
+					"SELECT " OUTPUT_COLUMNS
+					" FROM output ORDER BY number, position",
+					-1, &loading.outputs, NULL);
+	r = rc == SQLITE_OK ? load_jobs(&loading, each, arg) : store_errno(loading.db, rc);
+	sqlite3_finalize(loading.jobs);
+	sqlite3_finalize(loading.outputs);
+	return r;
+}
+
+/* Adds every row's first column to OUT. */
+static int collect(struct store_db *db, struct cursor *c, FILE *out)
+{
+	bool any = false;
+	int r;
+
+	while (c->rc == SQLITE_OK && sqlite3_step(c->stmt) == SQLITE_ROW) {
+		const void *data = sqlite3_column_blob(c->stmt, 0);
+		size_t len = (size_t)sqlite3_column_bytes(c->stmt, 0);
+
+		any = true;
+		if (len && !data)
+			c->rc = SQLITE_NOMEM;
+		else
+			fwrite(data ? data : "", 1, len, out);
+	}
+	if (c->rc == SQLITE_OK)
+		c->rc = sqlite3_reset(c->stmt);
+	r = c->rc == SQLITE_OK ? 0 : store_errno(db->handle, c->rc);
+	sqlite3_reset(c->stmt);
+	sqlite3_clear_bindings(c->stmt);
+	return r || any ? r : -ENOENT;
+}
+
+int store_text(struct store *store, uint64_t number, enum job_text which, char **out, size_t *len)
+{
+	struct store_db *db = &store->reader;
+	struct cursor c;
+	char *text = NULL;
+	FILE *stream = open_memstream(&text, len);
+	int r;
+
+	if (!stream)
+		return -ENOMEM;
+	pthread_mutex_lock(&db->lock);
+	c = statement(db, which == JOB_TEXT_LOG ? STORE_READ_LOG : STORE_READ_TEXT);
+	put_int(&c, (int64_t)number);
+	put_int(&c, which);
+	r = collect(db, &c, stream);
+	pthread_mutex_unlock(&db->lock);
+	if (fclose(stream) && !r)
+		r = -ENOMEM;
+	if (r) {
+		free(text);
+		return r;
+	}
+	*out = text;
+	return 0;
+}

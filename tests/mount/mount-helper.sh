@@ -1,0 +1,110 @@
+# mount -t pixal3dfs after make install: for the sandbox and for a URL, with a truthful exit status.
+. "$(dirname "$0")/lib.sh"
+
+[ "$(id -u)" = 0 ] || skip "mount -t needs root"
+unshare -m true 2>"$T/unshare" || skip "no private mount namespace: $(cat "$T/unshare")"
+
+# What a package would contain.
+install_to() { # make arguments
+	make -s -C "$ROOT" B="$B" -o all install "$@" >"$T/make" 2>&1 || fail "make install: $(cat "$T/make")"
+}
+install_to DESTDIR="$T/package"
+for program in pixal3dfs pixal3d-sandbox; do
+	[ -x "$T/package/usr/local/bin/$program" ] || fail "make install installs no $program"
+done
+eq "$(readlink "$T/package/sbin/mount.pixal3dfs")" /usr/local/bin/pixal3dfs "the mount helper"
+make -s -C "$ROOT" B="$B" uninstall DESTDIR="$T/package"
+eq "$(find "$T/package" ! -type d)" '' "what make uninstall leaves"
+
+# Installed below $T, and in a mount namespace of its own /sbin has the helper.
+mkdir "$T/sbin" "$T/real-sbin"
+install_to PREFIX="$T/prefix" SBINDIR="$T/sbin"
+helper() { # command...: where mount(8) finds the helper
+	# shellcheck disable=SC2016
+	PATH=$T/prefix/bin:$PATH unshare -m --propagation private bash -c '
+		set -e
+		sbin=$(readlink -f /sbin)
+		mount --bind "$sbin" "$T/real-sbin"
+		mount -t tmpfs none "$sbin"
+		ln -s "$T"/real-sbin/* "$sbin/"
+		ln -sf "$(readlink "$T/sbin/mount.pixal3dfs")" "$sbin/mount.pixal3dfs"
+		"$@"' - "$@"
+}
+
+sandbox_start
+export M GATEWAY OPTIONS
+
+# A script that must end well in there.
+succeeds() { # what script
+	helper bash -euc "$2" >"$T/helped" 2>&1 || fail "$1: status $?: $(cat "$T/helped")"
+}
+
+fails() { # what status text mount-arguments
+	local status=0
+	helper "${@:4}" >"$T/helped" 2>&1 || status=$?
+	eq $status "$2" "status of $1 ($(cat "$T/helped"))"
+	matches "$(cat "$T/helped")" "$3" "words of $1"
+}
+
+# shellcheck disable=SC2016
+ended='for i in $(seq 200); do pgrep -f "$M" >"$T/alive" || exit 0; sleep 0.05; done; cat "$T/alive"; exit 1'
+
+# A URL, with options; mount(8) returns when it serves, and umount ends the driver.
+# shellcheck disable=SC2016
+succeeds "mount of a URL" '
+	mount -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS"
+	mountpoint "$M"
+	cat "$M/README" >/dev/null
+	echo https://images.example/helper.png >"$M/new/helper.url"
+	test "$(cat "$M/by-name/helper/wait")" = COMPLETED
+	test "$(head -c 4 "$M/by-name/helper/output.glb")" = glTF
+	findmnt -n -o FSTYPE,SOURCE "$M"
+	umount "$M"'
+matches "$(cat "$T/helped")" "^fuse.pixal3dfs +" "type of the mount"
+posts_are 1
+
+# mount removes HOME, passes options of fstab, and knows ro.
+# shellcheck disable=SC2016
+succeeds "mount with options of fstab" '
+	mount -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS,_netdev,nofail,user,noexec,nosuid,nodev"
+	findmnt -n -o OPTIONS "$M" | grep noexec
+	umount "$M"
+	mount -r -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS"
+	if echo https://images.example/ro.png >"$M/new/ro.url"; then exit 1; fi
+	umount "$M"'
+posts_are 1 "after a read-only mount"
+
+# /etc/fstab as it is written by hand.
+# shellcheck disable=SC2016
+succeeds "mount by fstab" '
+	echo "$GATEWAY $M pixal3dfs $OPTIONS,noauto,_netdev,nofail 0 0" >"$T/fstab"
+	mount -T "$T/fstab" "$M"
+	mountpoint "$M"
+	umount "$M"'
+
+# The sandbox needs nothing.
+# shellcheck disable=SC2016
+succeeds "mount of the sandbox" '
+	mount -t pixal3dfs sandbox "$M" -o "state_dir=$T/state-2,cache_dir=$T/cache-2,poll=0.05:0.1"
+	echo https://images.example/sandbox.png >"$M/new/one.url"
+	grep -q . "$M/by-name/one/request_id"
+	umount "$M"
+	'"$ended"
+
+# Failures: the reason on the terminal, and mount(8)'s status: 1 for bad usage, 32 for the rest.
+fails "mount on a missing directory" 32 'nowhere' mount -t pixal3dfs "$GATEWAY" "$T/nowhere" -o "$OPTIONS"
+fails "mount of nonsense" 1 'ftp:' mount -t pixal3dfs ftp://127.0.0.1/ "$M" -o "$OPTIONS"
+fails "mount with an unknown option" 1 'colour' mount -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS,colour=red"
+fails "mount with a missing key file" 32 'no-key' mount -t pixal3dfs "$GATEWAY" "$M" \
+	-o "${OPTIONS/key_file=*\/key,/key_file=$T/no-key,}"
+chmod 644 "$T/key"
+fails "mount with a key that all may read" 32 'key' mount -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS"
+chmod 600 "$T/key"
+mkdir "$T/full" && : >"$T/full/file"
+fails "mount on a directory that is not empty" 32 'empty' mount -t pixal3dfs "$GATEWAY" "$T/full" -o "$OPTIONS"
+
+# -f is "fake" for mount(8): nothing is mounted.
+# shellcheck disable=SC2016
+succeeds "a fake mount" '
+	mount -f -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS"
+	if mountpoint "$M"; then exit 1; fi'

@@ -1,0 +1,147 @@
+# limit: 300
+# Every program that opens a model gets the CDN's bytes, cold, and they are fetched once.
+. "$(dirname "$0")/lib.sh"
+
+sandbox_start
+driver_start
+
+# A job of its own for each client: nothing of it is in a cache.
+cold() { # name: makes F the path of a model that nobody has read, and DIRECT a copy from the CDN
+	params "$T/$1.json"
+	cp "$T/$1.json" "$M/new/"
+	eq "$(within $((30 * SLOW)) cat "$M/by-name/$1/wait")" COMPLETED "wait of $1"
+	F=$M/by-name/$1/output.glb
+	await 10 test -e "$F"
+	DIRECT=$T/$1.glb
+	curl -sS -o "$DIRECT" "$(media_url "$M/by-name/$1")"
+	SIZE=$(stat -c %s "$DIRECT")
+	eq "$(stat -L -c %s "$F")" "$SIZE" "size before $1 reads"
+	SUM=$(digest "$DIRECT")
+	bytes=$(ledger cdn_bytes)
+}
+
+# After the client: what it fetched is at most the model once.
+once() { # name
+	local fetched=$(($(ledger cdn_bytes) - bytes))
+	[ $fetched -gt 0 ] || fail "$1 fetched nothing"
+	[ $fetched -le "$SIZE" ] || fail "$1 fetched $fetched bytes of a model of $SIZE"
+	eq "$(digest "$F")" "$SUM" "the model after $1"
+}
+
+same() { # file what
+	cmp "$1" "$DIRECT" || fail "$2 got something else"
+}
+
+have() { # row program
+	command -v "$2" >"$T/which" || { skip_row "$1" "no $2 here"; return 1; }
+}
+
+client() { # name
+	case $1 in
+	cat) cat "$F" >"$T/got" && same "$T/got" cat ;;
+	cp) cp "$F" "$T/got" && same "$T/got" cp ;;
+	cp-sparse) cp --sparse=always "$F" "$T/got" && same "$T/got" "cp --sparse" ;;
+	rsync) rsync -aL "$F" "$T/got" && same "$T/got" rsync ;;
+	tar) tar -chf - -C "${F%/*}" output.glb | tar -xf - -O >"$T/got" && same "$T/got" tar ;;
+	sha256sum) eq "$(sha256sum "$F" | cut -d ' ' -f 1)" "$SUM" sha256sum ;;
+	dd-backwards)
+		python3 -c 'import os, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+size, parts = os.fstat(fd).st_size, []
+step = 65536
+for at in reversed(range(0, size, step)):
+    parts.append(os.pread(fd, step, at))
+open(sys.argv[2], "wb").write(b"".join(reversed(parts)))' "$F" "$T/got" && same "$T/got" pread
+		;;
+	tail-first)
+		tail -c 4096 "$F" >"$T/got"
+		cmp "$T/got" <(tail -c 4096 "$DIRECT") || fail "tail got something else"
+		cat "$F" >"$T/got" && same "$T/got" "cat after tail"
+		;;
+	mmap)
+		python3 -c 'import hashlib, mmap, sys
+with open(sys.argv[1], "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+    print(hashlib.sha256(m).hexdigest())' "$F" >"$T/got" && eq "$(cat "$T/got")" "$SUM" mmap
+		;;
+	sendfile)
+		python3 -c 'import os, sys
+src, dst = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+at = 0
+while n := os.sendfile(dst, src, at, 1 << 20):
+    at += n' "$F" "$T/got" && same "$T/got" sendfile
+		;;
+	grep) grep -c JSON "$F" >"$T/got" ;;
+	file) matches "$(file -L "$F")" 'glTF|data' file ;;
+	assimp)
+		within $((60 * SLOW)) assimp info "$F" >"$T/got" 2>&1 || fail "assimp: $(cat "$T/got")"
+		vertices=$(sed -n 's/^Vertices: *\([0-9]*\).*/\1/p' "$T/got")
+		[ "${vertices:-0}" -gt 100 ] || fail "assimp sees ${vertices:-no} vertices: $(cat "$T/got")"
+		;;
+	f3d)
+		within $((120 * SLOW)) xvfb-run -a f3d --output="$T/f3d.png" --resolution=320,240 "$F" \
+			>"$T/got" 2>&1 || fail "f3d: $(cat "$T/got")"
+		colours=$(python3 "$ROOT/tests/tools/png_colours.py" "$T/f3d.png")
+		[ "$colours" -ge 50 ] || fail "f3d draws $colours colours"
+		;;
+	gltf-validator)
+		node -e '
+			const fs = require("fs"), [module, file] = process.argv.slice(1);
+			require(module).validateBytes(new Uint8Array(fs.readFileSync(file))).then((r) => {
+				console.log(JSON.stringify(r.issues));
+				process.exit(r.issues.numErrors || r.issues.numWarnings ? 1 : 0);
+			}, (e) => { console.log(e); process.exit(2); });' \
+			"$B/npm/node_modules/gltf-validator" "$F" >"$T/got" || fail "validator: $(cat "$T/got")"
+		;;
+	esac
+}
+
+# The Khronos validator comes from npm, once for a build.
+validator() {
+	local version=2.0.0-dev.3.10
+	have gltf-validator npm || return 1
+	[ -e "$B/npm/node_modules/gltf-validator/package.json" ] ||
+		HOME=$REAL_HOME timeout 120 npm install --silent --no-audit --no-fund --prefix "$B/npm" \
+			"gltf-validator@$version" >"$T/npm" 2>&1 || {
+		skip_row gltf-validator "npm cannot install it: $(tail -n 1 "$T/npm")"
+		return 1
+	}
+}
+
+for name in cat cp cp-sparse rsync tar sha256sum dd-backwards tail-first mmap sendfile grep file \
+	assimp f3d gltf-validator; do
+	case $name in
+	rsync | assimp | file) have $name $name || continue ;;
+	f3d)
+		have f3d f3d || continue
+		have f3d xvfb-run || continue
+		;;
+	gltf-validator) validator || continue ;;
+	esac
+	cold $name
+	rm -f "$T/got"
+	client $name || fail "$name: status $?"
+	once $name
+done
+
+# Those who only look fetch nothing.
+cold look
+D=$(cd "$M/by-name/look" && pwd -P)
+ls -lR "$D" >"$T/got"
+find "$M/" -name '*.glb' -size +1k >"$T/got"
+du -s "$D" >"$T/got"
+stat "$D"/* >"$T/got"
+rsync -anL "$D/" "$T/nowhere/" >"$T/got"
+test -r "$D/output.glb"
+head -c 0 "$D/output.glb"
+eq "$(ledger cdn_bytes)" "$bytes" "bytes fetched by those who look"
+
+# More than one at once, by different names, is one download.
+for i in 1 2 3 4 5 6 7 8; do
+	cat "$F" "$D/output.glb" >"$T/got.$i" &
+	readers[i]=$!
+done
+wait "${readers[@]}"
+once "eight readers"
+for i in 1 2 3 4 5 6 7 8; do
+	eq "$(stat -c %s "$T/got.$i")" $((2 * SIZE)) "bytes of reader $i"
+done
