@@ -91,7 +91,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	  --inline-suppr --suppress=missingIncludeSystem -Isrc -D_GNU_SOURCE $(filter src/%.c,$(SOURCES))
 	clang-tidy --quiet --warnings-as-errors='*' $(filter src/%.c,$(SOURCES)) -- -std=c17 \
-	  $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(SANDBOX_PKGS)) 2>/dev/null
+	  $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(SANDBOX_PKGS))
 
 format:
 	clang-format -i $(SOURCES)

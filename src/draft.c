@@ -72,8 +72,10 @@ void draft_box_free(struct draft_box *box)
 {
 	if (!box)
 		return;
-	while (box->list.next != &box->list)
-		destroy(box->list.next);
+	for (struct draft *d = box->list.next, *next; d != &box->list; d = next) {
+		next = d->next;
+		destroy(d);
+	}
 	pthread_mutex_destroy(&box->lock);
 	free(box);
 }

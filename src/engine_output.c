@@ -154,7 +154,7 @@ static void apply(struct engine *engine, struct sizing *sizing)
 		.edit = edit_outputs,
 		.arg = sizing,
 		.event = &event,
-		.texts = {.status = sizing->body, .status_len = sizing->body_len},
+		.texts = { .status = sizing->body, .status_len = sizing->body_len },
 	};
 
 	engine_change(engine, &change);

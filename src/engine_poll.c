@@ -107,7 +107,7 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 		.attempt = job->attempts,
 		.heard = true,
 		.event = &event,
-		.texts = {.status = reply->body, .status_len = reply->body_len},
+		.texts = { .status = reply->body, .status_len = reply->body_len },
 	};
 
 	engine_idle(engine, QUEUE_POLL, job->number);

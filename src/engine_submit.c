@@ -370,11 +370,9 @@ int engine_recover(struct engine *engine, const struct job *job)
 	if (stored_reply(text, len, &reply)) {
 		judge(engine, job, &reply, 0, &verdict);
 	} else {
-		verdict = (struct verdict){
-			.event = {.kind = JOB_EVENT_RESTART,
-                                  .now_ms = engine_wall(engine),
-                                  .error = EREMOTEIO}
-		};
+		verdict = (struct verdict){ .event = { .kind = JOB_EVENT_RESTART,
+						       .now_ms = engine_wall(engine),
+						       .error = EREMOTEIO } };
 		because(&verdict, engine_words("The driver ended while the request was under way, "
 					       "before an answer came. " WAYS_OUT));
 	}

@@ -129,7 +129,7 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	int r = 0;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
-		if (node->texts & 1u << i)
+		if (job && node->texts & 1u << i)
 			r = engine_text(fs->engine, job->number, (enum job_text)i, &texts[i],
 					&text_len);
 		in.text[i] = texts[i] ? texts[i] : "";

@@ -449,22 +449,25 @@ static void *network_thread(void *arg)
 
 /* Entry points. */
 
-static void http_cancel(void *ctx, uint64_t id)
+static void mark_cancelled_locked(struct http *http, struct request_list *list, uint64_t id)
 {
-	struct http *http = ctx;
-	struct request_list *lists[] = { &http->queue, &http->active };
 	struct request *request;
 
-	pthread_mutex_lock(&http->lock);
-	for (size_t i = 0; i < 2; i++) {
-		TAILQ_FOREACH(request, lists[i], entry)
-		{
-			if (request->id != id)
-				continue;
+	for (request = TAILQ_FIRST(list); request; request = TAILQ_NEXT(request, entry)) {
+		if (request->id == id) {
 			request->cancelled = true;
 			http->any_cancelled = true;
 		}
 	}
+}
+
+static void http_cancel(void *ctx, uint64_t id)
+{
+	struct http *http = ctx;
+
+	pthread_mutex_lock(&http->lock);
+	mark_cancelled_locked(http, &http->queue, id);
+	mark_cancelled_locked(http, &http->active, id);
 	pthread_mutex_unlock(&http->lock);
 	curl_multi_wakeup(http->multi);
 }

@@ -22,7 +22,7 @@ struct http_conf {
 	struct key *key;     /* borrowed */
 	int64_t connect_ms;  /* to connect, DNS and TLS included */
 	int64_t answer_ms;   /* for a whole answer to submit and status */
-	int64_t stall_ms;    /* a transfer without a byte for so long is cut */
+	int64_t stall_ms;    /* a transfer without a byte for so long (and up to 6 s) is cut */
 };
 
 /* The defaults for all but gateway and key: 10 s, 60 s, 30 s. */

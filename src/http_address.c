@@ -17,21 +17,21 @@ struct block {
 };
 
 static const struct block private_blocks[] = {
-	{0x00000000,  8 }, /* "this network" */
-	{ 0x0a000000, 8 }, /* private */
-	{ 0x64400000, 10}, /* carriers' NAT */
-	{ 0x7f000000, 8 }, /* loopback */
-	{ 0xa83f8110, 32}, /* 168.63.129.16: Azure's host */
-	{ 0xa9fe0000, 16}, /* link-local, metadata servers */
-	{ 0xac100000, 12}, /* private */
-	{ 0xc0000000, 24}, /* protocol assignments, metadata servers */
-	{ 0xc0000200, 24}, /* documentation */
-	{ 0xc0a80000, 16}, /* private */
-	{ 0xc6120000, 15}, /* benchmarks */
-	{ 0xc6336400, 24}, /* documentation */
-	{ 0xcb007100, 24}, /* documentation */
-	{ 0xe0000000, 4 }, /* multicast */
-	{ 0xf0000000, 4 }, /* reserved, broadcast */
+	{ 0x00000000, 8 },  /* "this network" */
+	{ 0x0a000000, 8 },  /* private */
+	{ 0x64400000, 10 }, /* carriers' NAT */
+	{ 0x7f000000, 8 },  /* loopback */
+	{ 0xa83f8110, 32 }, /* 168.63.129.16: Azure's host */
+	{ 0xa9fe0000, 16 }, /* link-local, metadata servers */
+	{ 0xac100000, 12 }, /* private */
+	{ 0xc0000000, 24 }, /* protocol assignments, metadata servers */
+	{ 0xc0000200, 24 }, /* documentation */
+	{ 0xc0a80000, 16 }, /* private */
+	{ 0xc6120000, 15 }, /* benchmarks */
+	{ 0xc6336400, 24 }, /* documentation */
+	{ 0xcb007100, 24 }, /* documentation */
+	{ 0xe0000000, 4 },  /* multicast */
+	{ 0xf0000000, 4 },  /* reserved, broadcast */
 };
 
 static bool in_block(uint32_t address, const struct block *block)

@@ -20,6 +20,12 @@ static const char *argument(struct MHD_Connection *c, const char *name, const ch
 	return v ? v : initial;
 }
 
+/* Dollars; whole ones without a fraction. */
+static json_t *money(int64_t cents)
+{
+	return cents % 100 ? json_real((double)cents / 100) : json_integer(cents / 100);
+}
+
 static json_t *ledger_json(void)
 {
 	struct totals t;
@@ -27,11 +33,12 @@ static json_t *ledger_json(void)
 	request_settle();
 	ledger_totals(&t);
 	json_t *ids = request_ids();
-	return json_pack("{s:I,s:I,s:f,s:f,s:f,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "posts",
-			 (json_int_t)t.count[C_POSTS], "accepted", (json_int_t)json_array_size(ids),
-			 "charged_usd", (double)(t.charged - t.refunded) / 100, "refunded_usd",
-			 (double)t.refunded / 100, "balance_usd", (double)t.balance / 100,
-			 "requests", ids, "polls", (json_int_t)t.count[C_POLLS], "cdn_requests",
+	json_int_t accepted = (json_int_t)json_array_size(ids);
+	return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "posts",
+			 (json_int_t)t.count[C_POSTS], "accepted", accepted, "charged_usd",
+			 money(t.charged - t.refunded), "refunded_usd", money(t.refunded),
+			 "balance_usd", money(t.balance), "requests", ids, "polls",
+			 (json_int_t)t.count[C_POLLS], "cdn_requests",
 			 (json_int_t)t.count[C_CDN_REQUESTS], "cdn_bytes",
 			 (json_int_t)t.count[C_CDN_BYTES], "heads", (json_int_t)t.count[C_HEADS],
 			 "keys_seen_at_cdn", (json_int_t)t.count[C_KEYS_AT_CDN], "webhooks",
@@ -45,8 +52,8 @@ static struct answer count_answer(const char *what)
 	char text[64];
 
 	v = json_is_number(v) ? v : json_object_get(fired, what);
-	if (json_is_real(v))
-		snprintf(text, sizeof(text), "%.2f\n", json_real_value(v));
+	if (strstr(what, "_usd"))
+		snprintf(text, sizeof(text), "%.2f\n", json_number_value(v));
 	else
 		snprintf(text, sizeof(text), "%lld\n", (long long)json_integer_value(v));
 	json_decref(ledger);

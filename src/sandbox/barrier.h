@@ -3,6 +3,8 @@
  *
  * Role:    every request counts itself at each point that it passes; a point that is held
  *          keeps it there until it is released.  Tests use this instead of sleeping.
+ *          Counts go from the start of the program, or from when the point was last newly
+ *          held, or from a reset.
  * Threads: any; one lock, a leaf.  All waits end at barrier_stop().
  */
 #ifndef SANDBOX_BARRIER_H

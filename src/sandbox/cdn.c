@@ -127,12 +127,10 @@ static void apply_fault(struct body *b, const json_t *fault)
 	static const struct {
 		const char *what;
 		enum body_end end;
-	} ends[] = {
-		{"close_after",  END_CLOSE},
-		{ "bump_after",  END_CLOSE},
-		{ "reset_after", END_RESET},
-		{ "stall_after", END_STALL}
-	};
+	} ends[] = { { "close_after", END_CLOSE },
+		     { "bump_after", END_CLOSE },
+		     { "reset_after", END_RESET },
+		     { "stall_after", END_STALL } };
 
 	for (int i = 0; i < 4; i++)
 		if (fault_is(fault, ends[i].what))
@@ -167,13 +165,46 @@ static void add_range(struct MHD_Response *r, const struct object *o, const stru
 	MHD_add_response_header(r, "Content-Range", range);
 }
 
+/* A fault "answer": its "drop" and "set" change the header fields. */
+static void edit_headers(struct MHD_Response *r, const json_t *fault)
+{
+	const char *name, *old;
+	json_t *value;
+	size_t i;
+
+	if (!fault_is(fault, "answer"))
+		return;
+	json_array_foreach(json_object_get(fault, "drop"), i, value)
+	{
+		name = json_string_value(value);
+		if (name && (old = MHD_get_response_header(r, name)))
+			MHD_del_response_header(r, name, old);
+	}
+	json_object_foreach(json_object_get(fault, "set"), name, value)
+	{
+		if ((old = MHD_get_response_header(r, name)))
+			MHD_del_response_header(r, name, old);
+		if (json_is_string(value))
+			MHD_add_response_header(r, name, json_string_value(value));
+	}
+}
+
+/* After a body that has no length: what nobody asked for. */
+static void send_more(int fd, const json_t *fault)
+{
+	static const char zeros[16384];
+
+	if (fault_is(fault, "huge"))
+		raw_repeat(fd, zeros, sizeof(zeros), (uint64_t)fault_int(fault, "bytes", 0));
+}
+
 /* No Content-Length: what neither the library nor a good server would send. */
 static enum MHD_Result send_without_length(struct MHD_Connection *c, const struct object *o,
 					   struct visit *v, const json_t *fault)
 {
 	char head[512];
-	int64_t n = fault_int(fault, "bytes", 0);
-	struct span whole = { SPAN_WHOLE, 0, n && (uint64_t)n < o->size ? (uint64_t)n : o->size };
+	uint64_t n = fault_is(fault, "huge") ? 0 : (uint64_t)fault_int(fault, "bytes", 0);
+	struct span whole = { SPAN_WHOLE, 0, n && n < o->size ? n : o->size };
 
 	snprintf(head, sizeof(head),
 		 "HTTP/1.1 200 OK\r\nContent-Type: model/gltf-binary\r\nETag: %s\r\n"
@@ -189,6 +220,7 @@ static enum MHD_Result send_without_length(struct MHD_Connection *c, const struc
 	struct body b = body_of(c, &whole, file);
 	v->planned = whole.size;
 	body_send_raw(&b, head);
+	send_more(b.socket, fault);
 	return MHD_NO;
 }
 
@@ -212,6 +244,7 @@ static enum MHD_Result send_part(struct MHD_Connection *c, const struct object *
 		add_range(r, o, &s, fault);
 	if (gzip)
 		MHD_add_response_header(r, "Content-Encoding", "gzip");
+	edit_headers(r, fault);
 	v->planned = s.size;
 	enum MHD_Result result = MHD_queue_response(c, part ? 206 : 200, r);
 	MHD_destroy_response(r);
@@ -226,14 +259,18 @@ static ssize_t read_nothing(void *cls, uint64_t at, char *data, size_t room)
 }
 
 /* The answer's head alone, with the length that the body would have: nothing is made. */
-static enum MHD_Result send_head(struct MHD_Connection *c, const struct object *o)
+static enum MHD_Result send_head(struct MHD_Connection *c, const struct object *o,
+				 const json_t *fault)
 {
-	struct MHD_Response *r = MHD_create_response_from_callback(o->size, 1024, read_nothing,
-								   NULL, NULL);
+	uint64_t size = fault_is(fault, "length") ? (uint64_t)fault_int(fault, "bytes", 0)
+						  : o->size;
+	struct MHD_Response *r = MHD_create_response_from_callback(size, 1024, read_nothing, NULL,
+								   NULL);
 
 	if (!r)
 		return MHD_NO;
 	add_object_headers(r, o);
+	edit_headers(r, fault);
 	enum MHD_Result result = MHD_queue_response(c, 200, r);
 	MHD_destroy_response(r);
 	return result;
@@ -250,10 +287,10 @@ static enum MHD_Result send_object(struct MHD_Connection *c, struct object *o, s
 		return send_empty(c, o, 412);
 	if (span_list_has(header(c, "If-None-Match"), o->etag))
 		return send_empty(c, o, 304);
-	if (fault_is(fault, "no_length"))
+	if (fault_is(fault, "no_length") || fault_is(fault, "huge"))
 		return send_without_length(c, o, v, fault);
 	if (!v->get)
-		return send_head(c, o);
+		return send_head(c, o, fault);
 	struct span s = wanted_span(c, o, v->get, fault);
 	return s.kind == SPAN_UNSATISFIABLE ? send_empty(c, o, 416) : send_part(c, o, v, s, fault);
 }
@@ -271,14 +308,14 @@ static enum MHD_Result handle_object(struct MHD_Connection *c, const char *url, 
 	json_t *fault = fault_take(v->get ? AT_CDN : AT_HEAD, "body", image, o.id, ST_NONE);
 	if (fault_is(fault, "bump"))
 		settings_bump();
-	if (answer_replace(c, fault, o.id, &result))
-		known = false;
-	else if (!known || !find_object(url, &o))
-		result = send_error(c, 404);
-	else if (is_expired(c, &code))
-		result = send_error(c, code);
-	else
-		result = send_object(c, &o, v, fault);
+	if (!answer_replace(c, fault, o.id, &result)) {
+		if (!known || !find_object(url, &o))
+			result = send_error(c, 404);
+		else if (is_expired(c, &code))
+			result = send_error(c, code);
+		else
+			result = send_object(c, &o, v, fault);
+	}
 	json_decref(fault);
 	request_view_release(&view);
 	return result;
@@ -324,7 +361,7 @@ enum MHD_Result cdn_handle(void *cls, struct MHD_Connection *c, const char *url,
 	v->sent_before = raw_bytes_sent(raw_socket(c));
 	if (header(c, KEY_HEADER))
 		ledger_count(C_KEYS_AT_CDN, 1);
-	if (!v->get && strcmp(method, "HEAD"))
+	if (!v->get && strcmp(method, "HEAD") != 0)
 		return send_error(c, 405);
 	count(v);
 	if (!strncmp(url, "/images/", 8) && n > 12 && !strcmp(url + n - 4, ".png"))

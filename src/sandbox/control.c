@@ -78,7 +78,12 @@ static bool is_cycle(const json_t *v)
 
 static bool is_advance(const json_t *v)
 {
-	return json_is_string(json_object_get(v, "request")) && json_object_size(v) == 2 &&
+	const char *id = json_string_value(json_object_get(v, "request"));
+	struct request_view view = { 0 };
+	bool known = id && (!strcmp(id, "*") || request_view(id, false, &view));
+
+	request_view_release(&view);
+	return known && json_object_size(v) == 2 &&
 	       state_parse(json_string_value(json_object_get(v, "to"))) >= ST_PROCESSING;
 }
 
@@ -173,23 +178,23 @@ static void do_hold(const json_t *v)
 }
 
 static const struct control controls[] = {
-	{"reset",           is_true,    NULL              },
-	{ "queue_time",     is_amount,  set_queue_time    },
-	{ "process_time",   is_amount,  set_process_time  },
-	{ "outcome",        is_outcome, set_outcome       },
-	{ "outputs",        is_outputs, set_outputs       },
-	{ "output_bytes",   is_size,    set_output_bytes  },
-	{ "rate",           is_rate,    set_rate          },
-	{ "balance",        is_amount,  set_balance       },
-	{ "time_format",    is_format,  set_format        },
-	{ "webhook_cycle",  is_cycle,   set_cycle         },
-	{ "expire",         is_true,    set_expire        },
-	{ "expired_status", is_code,    set_expired_status},
-	{ "bump",           is_true,    NULL              },
-	{ "advance",        is_advance, NULL              },
-	{ "hold",           is_points,  NULL              },
-	{ "faults",         NULL,       NULL              },
-	{ "add_faults",     NULL,       NULL              },
+	{ "reset", is_true, NULL },
+	{ "queue_time", is_amount, set_queue_time },
+	{ "process_time", is_amount, set_process_time },
+	{ "outcome", is_outcome, set_outcome },
+	{ "outputs", is_outputs, set_outputs },
+	{ "output_bytes", is_size, set_output_bytes },
+	{ "rate", is_rate, set_rate },
+	{ "balance", is_amount, set_balance },
+	{ "time_format", is_format, set_format },
+	{ "webhook_cycle", is_cycle, set_cycle },
+	{ "expire", is_true, set_expire },
+	{ "expired_status", is_code, set_expired_status },
+	{ "bump", is_true, NULL },
+	{ "advance", is_advance, NULL },
+	{ "hold", is_points, NULL },
+	{ "faults", NULL, NULL },
+	{ "add_faults", NULL, NULL },
 };
 
 enum { CONTROLS = sizeof(controls) / sizeof(*controls) };

@@ -22,30 +22,31 @@ static const struct rule {
 	int at;
 	const char *keys[4];
 } rules[] = {
-	{"http",         HTTP,           { "status", "headers", "body", "shape" }},
-	{ "close",       HTTP,           { "after" }                             },
-	{ "reset",       HTTP,           { "after" }                             },
-	{ "stall",       HTTP,           { "after" }                             },
-	{ "delay",       HTTP | WEBHOOK, { "seconds" }                           },
-	{ "redirect",    HTTP,           { "status", "location" }                },
-	{ "truncate",    API,            { "bytes" }                             },
-	{ "not_json",    API,            { "body" }                              },
-	{ "answer",      API,            { "set", "drop" }                       },
-	{ "huge",        API,            { "bytes" }                             },
-	{ "no_range",    CDN,            { 0 }				   },
-	{ "wrong_range", CDN,            { "by" }                                },
-	{ "close_after", CDN,            { "bytes" }                             },
-	{ "reset_after", CDN,            { "bytes" }                             },
-	{ "stall_after", CDN,            { "bytes" }                             },
-	{ "bump_after",  CDN,            { "bytes" }                             },
-	{ "no_length",   CDN | HEAD,     { "bytes" }                             },
-	{ "bump",        CDN | HEAD,     { 0 }                                   },
-	{ "gzip",        CDN,            { 0 }				   },
-	{ "slow",        CDN,            { "rate" }                              },
-	{ "corrupt",     CDN,            { "offset" }                            },
-	{ "short",       CDN,            { "bytes" }                             },
-	{ "duplicate",   WEBHOOK,        { "copies" }                            },
-	{ "lose",        WEBHOOK,        { 0 }				   },
+	{ "http", HTTP, { "status", "headers", "body", "shape" } },
+	{ "close", HTTP, { "after" } },
+	{ "reset", HTTP, { "after" } },
+	{ "stall", HTTP, { "after" } },
+	{ "delay", HTTP | WEBHOOK, { "seconds" } },
+	{ "redirect", HTTP, { "status", "location" } },
+	{ "truncate", API, { "bytes" } },
+	{ "not_json", API, { "body" } },
+	{ "answer", HTTP, { "set", "drop" } },
+	{ "huge", API | CDN, { "bytes" } },
+	{ "no_range", CDN, { 0 } },
+	{ "wrong_range", CDN, { "by" } },
+	{ "close_after", CDN, { "bytes" } },
+	{ "reset_after", CDN, { "bytes" } },
+	{ "stall_after", CDN, { "bytes" } },
+	{ "bump_after", CDN, { "bytes" } },
+	{ "no_length", CDN | HEAD, { "bytes" } },
+	{ "length", HEAD, { "bytes" } },
+	{ "bump", CDN | HEAD, { 0 } },
+	{ "gzip", CDN, { 0 } },
+	{ "slow", CDN, { "rate" } },
+	{ "corrupt", CDN, { "offset" } },
+	{ "short", CDN, { "bytes" } },
+	{ "duplicate", WEBHOOK, { "copies" } },
+	{ "lose", WEBHOOK, { 0 } },
 };
 
 /* The members that faults can have, and their types. */
@@ -54,28 +55,28 @@ static const struct member {
 	enum { TEXT, COUNT, REAL, FLAG, OBJECT, ARRAY, ANY } type;
 	int at; /* common to all faults at these places; 0 = only where a rule names it */
 } members[] = {
-	{"at",        TEXT,   HTTP | WEBHOOK  },
-	{ "do",       TEXT,   HTTP | WEBHOOK  },
-	{ "name",     TEXT,   HTTP | WEBHOOK  },
-	{ "skip",     COUNT,  HTTP | WEBHOOK  },
-	{ "times",    COUNT,  HTTP | WEBHOOK  },
-	{ "match",    TEXT,   HTTP | WEBHOOK  },
-	{ "when",     TEXT,   STATUS | WEBHOOK},
-	{ "charge",   FLAG,   SUBMIT          },
-	{ "after",    TEXT,   0               },
-	{ "status",   COUNT,  0               },
-	{ "headers",  OBJECT, 0               },
-	{ "body",     ANY,    0               },
-	{ "shape",    TEXT,   0               },
-	{ "seconds",  REAL,   0               },
-	{ "location", TEXT,   0               },
-	{ "bytes",    COUNT,  0               },
-	{ "set",      OBJECT, 0               },
-	{ "drop",     ARRAY,  0               },
-	{ "by",       COUNT,  0               },
-	{ "rate",     COUNT,  0               },
-	{ "offset",   COUNT,  0               },
-	{ "copies",   COUNT,  0               },
+	{ "at", TEXT, HTTP | WEBHOOK },
+	{ "do", TEXT, HTTP | WEBHOOK },
+	{ "name", TEXT, HTTP | WEBHOOK },
+	{ "skip", COUNT, HTTP | WEBHOOK },
+	{ "times", COUNT, HTTP | WEBHOOK },
+	{ "match", TEXT, HTTP | WEBHOOK },
+	{ "when", TEXT, STATUS | WEBHOOK },
+	{ "charge", FLAG, SUBMIT },
+	{ "after", TEXT, 0 },
+	{ "status", COUNT, 0 },
+	{ "headers", OBJECT, 0 },
+	{ "body", ANY, 0 },
+	{ "shape", TEXT, 0 },
+	{ "seconds", REAL, 0 },
+	{ "location", TEXT, 0 },
+	{ "bytes", COUNT, 0 },
+	{ "set", OBJECT, 0 },
+	{ "drop", ARRAY, 0 },
+	{ "by", COUNT, 0 },
+	{ "rate", COUNT, 0 },
+	{ "offset", COUNT, 0 },
+	{ "copies", COUNT, 0 },
 };
 
 #define LENGTH(a) (sizeof(a) / sizeof(*(a)))
@@ -117,7 +118,7 @@ static bool has_type(const json_t *v, const struct member *m)
 static const struct member *member_of(const struct rule *rule, int at, const char *key)
 {
 	for (size_t i = 0; i < LENGTH(members); i++) {
-		if (strcmp(members[i].key, key))
+		if (strcmp(members[i].key, key) != 0)
 			continue;
 		if (members[i].at & (1 << at))
 			return &members[i];
@@ -135,9 +136,9 @@ static const char *bad_word(const json_t *f, int at)
 	const char *when = fault_str(f, "when", NULL);
 	int64_t status = fault_int(f, "status", 200);
 
-	if (strcmp(after, "body") && (strcmp(after, "headers") || at != AT_SUBMIT))
+	if (strcmp(after, "body") != 0 && (strcmp(after, "headers") != 0 || at != AT_SUBMIT))
 		return "after";
-	if (strcmp(shape, "queue") && strcmp(shape, "status"))
+	if (strcmp(shape, "queue") != 0 && strcmp(shape, "status") != 0)
 		return "shape";
 	if (when && state_parse(when) == ST_NONE)
 		return "when";

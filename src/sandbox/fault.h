@@ -71,7 +71,10 @@
  *     "slow"         "rate": N bytes per second
  *     "corrupt"      the byte at "offset": N (0) of the object is inverted
  *     "short"        the object ends after "bytes": N, consistently
- *   at head: http, close, reset, stall, delay, redirect, bump, no_length
+ *     "huge"         no Content-Length; after the whole body "bytes": N more (0: for ever)
+ *     "answer"       "set": {NAME: VALUE} and "drop": [NAME, ..] change the header fields
+ *   at head: http, close, reset, stall, delay, redirect, bump, no_length, answer, or
+ *     "length"       Content-Length is "bytes": N
  *   at webhook: "duplicate" ("copies": N (2)), "lose", "delay" ("seconds")
  *
  * In strings of "set", "headers", "body" and "location", %GATEWAY%, %CDN%, %ID% and %MEDIA% stand

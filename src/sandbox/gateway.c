@@ -44,7 +44,7 @@ static bool is_json_type(const char *type)
 {
 	static const char json[] = "application/json";
 
-	if (!type || strncasecmp(type, json, sizeof(json) - 1))
+	if (!type || strncasecmp(type, json, sizeof(json) - 1) != 0)
 		return false;
 	type += sizeof(json) - 1;
 	return !*type || *type == ';' || *type == ' ';
@@ -74,7 +74,7 @@ static void judge_webhook(struct MHD_Connection *c, struct verdict *v)
 	v->sync = mode && !strcasecmp(mode, "sync");
 	if (v->webhook && !webhook_url_is_good(v->webhook))
 		refuse(v, 400, "X-Webhook-URL must be an https URL.");
-	else if (mode && !v->sync && strcasecmp(mode, "terminal"))
+	else if (mode && !v->sync && strcasecmp(mode, "terminal") != 0)
 		refuse(v, 400, "X-Webhook-Mode must be terminal or sync.");
 }
 
@@ -190,7 +190,7 @@ static enum MHD_Result handle_other_post(struct MHD_Connection *c, const char *u
 	int n = slash ? (int)(slash - url - 1) : 0;
 	char text[160];
 
-	if (!n || strncmp(slash, "/v1/", 4) || (n == 7 && !strncmp(url, "/pixal3d", 8))) {
+	if (!n || strncmp(slash, "/v1/", 4) != 0 || (n == 7 && !strncmp(url, "/pixal3d", 8))) {
 		struct answer a = answer_error(404, "Resource not found.");
 		return answer_send(c, &a);
 	}
@@ -232,7 +232,7 @@ static bool fails_at_headers(struct MHD_Connection *c, const char *url, const ch
 {
 	enum MHD_Result result;
 
-	if (strcmp(url, SUBMIT_PATH) || strcmp(method, "POST"))
+	if (strcmp(url, SUBMIT_PATH) != 0 || strcmp(method, "POST") != 0)
 		return false;
 	json_t *fault = fault_take(AT_SUBMIT, "headers", NULL, NULL, ST_NONE);
 	bool done = fault && answer_replace(c, fault, "", &result);

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* No padding bytes and no pointers: compared and hashed as bytes. */
+/* No padding bytes and no pointers: hashed as bytes. */
 struct glb_spec {
 	uint64_t image; /* hash of the image URL */
 	int64_t seed;

@@ -14,7 +14,7 @@ static enum MHD_Result add_header(void *cls, enum MHD_ValueKind kind, const char
 	size_t i;
 
 	(void)kind;
-	for (i = 0; name[i] && i < sizeof(lower) - 1; i++)
+	for (i = 0; i < sizeof(lower) - 1 && name[i]; i++)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	lower[i] = '\0';
 	json_object_set_new(headers, lower, json_string(value ? value : ""));

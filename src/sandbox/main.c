@@ -111,10 +111,8 @@ static int write_ready_file(void)
 /* Until SIGTERM or SIGINT, or the end of who holds the other end of the lifeline. */
 static void wait_for_end(int signals)
 {
-	struct pollfd p[2] = {
-		{.fd = signals,          .events = POLLIN},
-                { .fd = config.lifeline, .events = POLLIN}
-	};
+	struct pollfd p[2] = { { .fd = signals, .events = POLLIN },
+			       { .fd = config.lifeline, .events = POLLIN } };
 	char byte;
 
 	for (;;) {

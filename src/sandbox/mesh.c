@@ -127,7 +127,7 @@ static void put3(float *out, double x, double y, double z)
 static void put_vertex(const struct mesh *m, const struct row *r, int column, struct sink *s)
 {
 	/* The last column is the first one again, to the bit. */
-	double phi = 2 * PI * (column % m->cols + r->shift) / m->cols;
+	double phi = 2 * PI * ((column < m->cols ? column : 0) + r->shift) / m->cols;
 	double st = sin(r->theta), radius = 1, by_theta = 0, by_phi = 0;
 
 	for (int k = 0; k < m->waves; k++) {

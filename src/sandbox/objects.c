@@ -7,11 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SLOTS = 16, MAX_BYTES = 192 << 20 };
+enum { SLOTS = 16, MAKING = 4, MAX_BYTES = 192 << 20 };
 
 static struct slot {
 	struct glb_spec spec;
@@ -29,10 +28,19 @@ static bool is_empty(const struct slot *s)
 	return !s->busy && s->size == 0;
 }
 
+static bool same(const struct glb_spec *a, const struct glb_spec *b)
+{
+	return a->image == b->image && a->seed == b->seed &&
+	       !(a->mesh_scale < b->mesh_scale || a->mesh_scale > b->mesh_scale) &&
+	       a->bytes == b->bytes && a->vertices == b->vertices && a->texture == b->texture &&
+	       a->resolution == b->resolution && a->remesh == b->remesh &&
+	       a->variant == b->variant && a->version == b->version;
+}
+
 static struct slot *find_locked(const struct glb_spec *spec)
 {
 	for (int i = 0; i < SLOTS; i++)
-		if (!is_empty(&slots[i]) && !memcmp(&slots[i].spec, spec, sizeof(*spec)))
+		if (!is_empty(&slots[i]) && same(&slots[i].spec, spec))
 			return &slots[i];
 	return NULL;
 }
@@ -53,14 +61,19 @@ static struct slot *oldest_locked(void)
 	return oldest;
 }
 
-/* An empty slot for `size` more bytes; NULL when all are being made. */
+/* An empty slot for `size` more bytes; NULL while enough others are being made. */
 static struct slot *room_locked(uint64_t size)
 {
 	struct slot *s, *free = NULL;
 	uint64_t total = size;
+	int making = 0;
 
-	for (int i = 0; i < SLOTS; i++)
+	for (int i = 0; i < SLOTS; i++) {
 		total += slots[i].size;
+		making += slots[i].busy;
+	}
+	if (making >= MAKING)
+		return NULL;
 	while (total > MAX_BYTES && (s = oldest_locked())) {
 		total -= s->size;
 		drop_locked(s);

@@ -63,7 +63,8 @@ static const char help[] =
 	"                      huge {bytes; 0 = endless}\n"
 	"  at cdn:  no_range    wrong_range {by}    close_after, reset_after, stall_after,\n"
 	"           bump_after {bytes}    no_length {bytes}    bump    gzip    slow {rate}\n"
-	"           corrupt {offset}    short {bytes}        at head: no_length    bump\n"
+	"           corrupt {offset}    short {bytes}    huge {bytes}    answer {set, drop: header\n"
+	"           fields}        at head:  no_length    bump    answer    length {bytes}\n"
 	"  at webhook:  duplicate {copies}    lose    delay {seconds}\n"
 	"%GATEWAY%, %CDN%, %ID% and %MEDIA% are replaced in set, headers, body and location.\n";
 
@@ -71,22 +72,22 @@ enum { LISTEN = 1, PORT, CDN_PORT, READY, LEDGER, BALANCE, KEY, QUEUE_TIME, PROC
 enum { CONTROL = 20, WEBHOOK, LIFELINE, PRINT_VERSION, HELP };
 
 static const struct option options[] = {
-	{"listen",              required_argument, NULL, LISTEN       },
-	{ "port",               required_argument, NULL, PORT         },
-	{ "cdn-port",           required_argument, NULL, CDN_PORT     },
-	{ "ready",              required_argument, NULL, READY        },
-	{ "ledger",             required_argument, NULL, LEDGER       },
-	{ "balance",            required_argument, NULL, BALANCE      },
-	{ "key",                required_argument, NULL, KEY          },
-	{ "queue-time",         required_argument, NULL, QUEUE_TIME   },
-	{ "process-time",       required_argument, NULL, PROCESS_TIME },
-	{ "rate",               required_argument, NULL, RATE         },
-	{ "control",            required_argument, NULL, CONTROL      },
-	{ "allow-http-webhook", no_argument,       NULL, WEBHOOK      },
-	{ "lifeline",           required_argument, NULL, LIFELINE     },
-	{ "version",            no_argument,       NULL, PRINT_VERSION},
-	{ "help",               no_argument,       NULL, HELP         },
-	{ NULL,		 0,                 NULL, 0            },
+	{ "listen", required_argument, NULL, LISTEN },
+	{ "port", required_argument, NULL, PORT },
+	{ "cdn-port", required_argument, NULL, CDN_PORT },
+	{ "ready", required_argument, NULL, READY },
+	{ "ledger", required_argument, NULL, LEDGER },
+	{ "balance", required_argument, NULL, BALANCE },
+	{ "key", required_argument, NULL, KEY },
+	{ "queue-time", required_argument, NULL, QUEUE_TIME },
+	{ "process-time", required_argument, NULL, PROCESS_TIME },
+	{ "rate", required_argument, NULL, RATE },
+	{ "control", required_argument, NULL, CONTROL },
+	{ "allow-http-webhook", no_argument, NULL, WEBHOOK },
+	{ "lifeline", required_argument, NULL, LIFELINE },
+	{ "version", no_argument, NULL, PRINT_VERSION },
+	{ "help", no_argument, NULL, HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static _Noreturn void usage(const char *text)

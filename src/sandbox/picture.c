@@ -47,7 +47,7 @@ int picture_gzip(int file, uint64_t *size)
 {
 	int out = memfd_create("output.glb.gz", MFD_CLOEXEC);
 	int r = out < 0 ? -errno : copy_compressed(file, out);
-	struct stat st;
+	struct stat st = { 0 };
 
 	close(file);
 	if (r == 0 && fstat(out, &st) < 0)

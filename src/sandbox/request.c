@@ -58,7 +58,7 @@ static struct request *find_locked(const char *id)
 {
 	struct request *r = *bucket_of(id);
 
-	while (r && strcmp(r->id, id))
+	while (r && strcmp(r->id, id) != 0)
 		r = r->next_in_bucket;
 	return r;
 }
@@ -268,7 +268,7 @@ int request_advance(const char *id, enum state to)
 
 	pthread_mutex_lock(&lock);
 	for (struct request *r = first; r; r = r->next) {
-		if ((strcmp(id, "*") && strcmp(id, r->id)) || !advance_locked(r, to, now))
+		if ((strcmp(id, "*") != 0 && strcmp(id, r->id) != 0) || !advance_locked(r, to, now))
 			continue;
 		moved++;
 		ledger_append(json_pack("{s:s,s:s,s:s,s:I}", "event", "advance", "request_id",

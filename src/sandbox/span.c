@@ -28,7 +28,7 @@ struct span span_parse(const char *range, uint64_t total)
 	const struct span whole = { SPAN_WHOLE, 0, total };
 	uint64_t start, end = UINT64_MAX;
 
-	if (!range || strncasecmp(range, "bytes=", 6))
+	if (!range || strncasecmp(range, "bytes=", 6) != 0)
 		return whole;
 	range += 6;
 	if (*range == '-') {

@@ -157,8 +157,8 @@ void texture_surface(uint8_t palette[768], uint64_t seed)
 {
 	double metal = 0.15 * mesh_uniform(&seed), rough = 0.35 + 0.3 * mesh_uniform(&seed);
 
-	for (int i = 0; i < 256; i++) {
-		double wave = sin(2 * PI * i / 256);
+	for (size_t i = 0; i < 256; i++) {
+		double wave = sin(2 * PI * (double)i / 256);
 
 		palette[3 * i] = 255;
 		palette[3 * i + 1] = channel(rough + 0.25 * wave);

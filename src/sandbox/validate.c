@@ -8,32 +8,32 @@ enum type { STRING, INTEGER, FLOAT, ENUM, BOOLEAN };
 
 struct param {
 	const char *name;
-	enum type type;
 	const char *initial; /* documented default as JSON; NULL = none */
-	int allowed[3];      /* of ENUM; 0 ends */
+	enum type type;
+	int allowed[3]; /* of ENUM; 0 ends */
 };
 
 static const struct param table[] = {
-	{"image_url",                     STRING,  NULL,     { 0 }               },
-	{ "seed",			 INTEGER, NULL,     { 0 }               },
-	{ "resolution",                   ENUM,    "1024",   { 1024, 1536 }      },
-	{ "ss_guidance_strength",         FLOAT,   "7.5",    { 0 }               },
-	{ "ss_guidance_rescale",          FLOAT,   "0.7",    { 0 }               },
-	{ "ss_sampling_steps",            INTEGER, "12",     { 0 }               },
-	{ "ss_rescale_t",                 FLOAT,   "5",      { 0 }               },
-	{ "shape_slat_guidance_strength", FLOAT,   "7.5",    { 0 }               },
-	{ "shape_slat_guidance_rescale",  FLOAT,   "0.5",    { 0 }               },
-	{ "shape_slat_sampling_steps",    INTEGER, "12",     { 0 }               },
-	{ "shape_slat_rescale_t",         FLOAT,   "3",      { 0 }               },
-	{ "tex_slat_guidance_strength",   FLOAT,   "1",      { 0 }               },
-	{ "tex_slat_guidance_rescale",    FLOAT,   NULL,     { 0 }               },
-	{ "tex_slat_sampling_steps",      INTEGER, "12",     { 0 }               },
-	{ "tex_slat_rescale_t",           FLOAT,   "3",      { 0 }               },
-	{ "mesh_scale",                   FLOAT,   "1",      { 0 }               },
-	{ "max_num_tokens",               INTEGER, "49152",  { 0 }               },
-	{ "decimation_target",            INTEGER, "200000", { 0 }               },
-	{ "texture_size",                 ENUM,    "2048",   { 1024, 2048, 4096 }},
-	{ "remesh",		       BOOLEAN, "true",   { 0 }               },
+	{ "image_url", NULL, STRING, { 0 } },
+	{ "seed", NULL, INTEGER, { 0 } },
+	{ "resolution", "1024", ENUM, { 1024, 1536 } },
+	{ "ss_guidance_strength", "7.5", FLOAT, { 0 } },
+	{ "ss_guidance_rescale", "0.7", FLOAT, { 0 } },
+	{ "ss_sampling_steps", "12", INTEGER, { 0 } },
+	{ "ss_rescale_t", "5", FLOAT, { 0 } },
+	{ "shape_slat_guidance_strength", "7.5", FLOAT, { 0 } },
+	{ "shape_slat_guidance_rescale", "0.5", FLOAT, { 0 } },
+	{ "shape_slat_sampling_steps", "12", INTEGER, { 0 } },
+	{ "shape_slat_rescale_t", "3", FLOAT, { 0 } },
+	{ "tex_slat_guidance_strength", "1", FLOAT, { 0 } },
+	{ "tex_slat_guidance_rescale", NULL, FLOAT, { 0 } },
+	{ "tex_slat_sampling_steps", "12", INTEGER, { 0 } },
+	{ "tex_slat_rescale_t", "3", FLOAT, { 0 } },
+	{ "mesh_scale", "1", FLOAT, { 0 } },
+	{ "max_num_tokens", "49152", INTEGER, { 0 } },
+	{ "decimation_target", "200000", INTEGER, { 0 } },
+	{ "texture_size", "2048", ENUM, { 1024, 2048, 4096 } },
+	{ "remesh", "true", BOOLEAN, { 0 } },
 };
 
 enum { PARAMS = sizeof(table) / sizeof(*table) };

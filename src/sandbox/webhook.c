@@ -49,7 +49,7 @@ static bool parse_http(const char *url, struct target *t)
 {
 	size_t n, host;
 
-	if (strncasecmp(url, "http://", 7))
+	if (strncasecmp(url, "http://", 7) != 0)
 		return false;
 	url += 7;
 	n = strcspn(url, "/?#");

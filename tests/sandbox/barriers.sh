@@ -11,8 +11,10 @@ post() {
 
 # 64 held at once; none is accepted, status and ledger answer.
 control '{"hold":["submit.received"]}'
+clients=()
 for i in {1..64}; do
 	post >"$T/post.$i" &
+	clients+=($!)
 done
 arrived submit.received 64
 eq "$(ledger '[.posts,.accepted,.charged_usd]')" '[64,0,0]' "ledger while held"
@@ -24,7 +26,7 @@ release submit.received 3
 while [ "$(count accepted)" -lt 3 ]; do :; done
 eq "$(count accepted)" 3 "accepted after three were let go"
 release submit.received
-wait $(jobs -p | grep -v "^$PID$")
+wait "${clients[@]}"
 eq "$(cat "$T"/post.* | sort | uniq -c | tr -s ' ')" " 64 202" "answers"
 eq "$(post)" 202 "a POST after the release"
 

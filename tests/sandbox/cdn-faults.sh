@@ -69,6 +69,20 @@ eq "$CODE" 405 "no HEAD"
 fault no_length '' head
 get -I "$URL"
 eq "$CODE $(head_of content-length)" "200 " "HEAD without a length"
+fault length '"bytes":1099511627776' head
+get -I "$URL"
+eq "$CODE $(head_of content-length)" "200 1099511627776" "HEAD with another length"
+for at in head cdn; do
+	fault answer '"drop":["Accept-Ranges","Last-Modified"],"set":{"ETag":"W/\"weak\"","X-Id":"a"}' $at
+	if [ $at = head ]; then get -I "$URL"; else get "$URL"; fi
+	eq "$CODE $(head_of etag) $(head_of accept-ranges) $(head_of x-id)" '200 W/"weak"  a' "header fields at $at"
+done
+fault huge '"bytes":70000'
+get "$URL"
+eq "$CURL $(head_of content-length) $(size "$T/body")" "0  $((1048576 + 70000))" "more than the object"
+fault huge
+get --max-time 0.2 "$URL"
+eq "$CURL" 28 "an endless body"
 fault redirect '"location":"http://other.example/","status":307'
 get "$URL"
 eq "$CODE $(head_of location)" "307 http://other.example/" "redirect"

@@ -56,7 +56,8 @@ for charge in true false; do
 		faults "{\"at\":\"submit\",\"do\":\"${way%:*}\",\"charge\":$charge}"
 		submit "$GOOD"
 		eq "$CURL" "${way#*:}" "curl's status of ${way%:*}"
-		accepted $([ $charge = true ] && echo 1 || echo 0) "${way%:*} charge=$charge"
+		[ $charge = true ] && more=1 || more=0
+		accepted "$more" "${way%:*} charge=$charge"
 	done
 done
 posts=$(count posts)
@@ -156,7 +157,7 @@ for bad in '{"queue_tim":1}' '{"queue_time":"1"}' '{"faults":{}}' '{"faults":[{"
 	'{"faults":[{"at":"submit","do":"redirect"}]}' '{"faults":[{"at":"submit","do":"http","status":7}]}' \
 	'{"faults":[{"at":"cdn","do":"close","charge":true}]}' '{"faults":[3]}' '{"hold":["nowhere"]}' \
 	'{"outcome":"QUEUED"}' '{"output_bytes":8193}' '{"output_bytes":100}' '{"advance":{"to":"ERROR"}}' \
-	'{"balance":1,"rate":-1}' '[]' '' '{"reset":false}'; do
+	'{"balance":1,"rate":-1}' '[]' '' '{"reset":false}' '{"advance":{"request":"none","to":"ERROR"}}'; do
 	CODE=$(call -o "$T/body" -w '%{http_code}' --data-binary "$bad" "$GATEWAY/sandbox/control")
 	eq "$CODE" 400 "code of $bad"
 	matches "$(body .message)" . "reason of $bad"

@@ -73,7 +73,7 @@ for odd in '"decimation_target":-5' '"decimation_target":0' '"mesh_scale":0' '"m
 	make "\"texture_size\":1024,$odd"
 done
 
-# Exact sizes, and the validator's word when there is one.
+# Exact sizes.
 for n in 8192 100000 1048576 67108864; do
 	control "{\"output_bytes\":$n}"
 	make '"seed":1'

@@ -8,6 +8,10 @@ set -Eeuo pipefail
 : "${T:?run it with tests/run}" "${B:?}" "${SLOW:=1}"
 
 PIDS=()
+# What the tests read: the last code, curl's status, the last accepted id.
+CODE=
+# shellcheck disable=SC2034
+CURL=0 ID=
 SUBMIT=/pixal3d/v1/pixal3d-request
 STATUS=/v2/requests/status
 
@@ -81,6 +85,7 @@ accept() { # [member of the JSON...]
 	[ $# -eq 0 ] || more=,$1
 	submit '{"image_url":"https://images.example/dog.png","seed":1,"decimation_target":500,"texture_size":1024'"$more}"
 	eq "$CODE" 202 "code of an accepted POST"
+	# shellcheck disable=SC2034
 	ID=$(body .request_id)
 }
 
@@ -134,6 +139,7 @@ release() { # point [count]
 get() { # curl arguments, from the CDN
 	CURL=0
 	rm -f "$T/body"
+	# shellcheck disable=SC2034
 	CODE=$(call -o "$T/body" -D "$T/head" -w '%{http_code}' "$@") || CURL=$?
 }
 

@@ -19,6 +19,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#define HOUR 3600000
+
+#define ENDED(word, error)                                                                         \
+	"{\"request_id\": \"pixal3d_1\", \"status\": \"" word "\", \"error\": " error              \
+	", \"output\": null}"
+
 #define GATEWAY   "https://gateway.example"
 #define IMAGE     "{\"image_url\": \"https://example.com/dog.png\"}"
 #define ACCEPTED  "{\"request_id\": \"pixal3d_1\", \"status\": \"QUEUED\"}"
@@ -50,6 +56,7 @@ struct sim {
 	struct remote remote;
 	struct engine_observer observer;
 	_Atomic int64_t now_ms;
+	int64_t wall_jump_ms;
 	_Atomic uint64_t seed;
 	struct call *calls; /* oldest first; network thread only */
 	unsigned posts;     /* fully received */
@@ -103,7 +110,7 @@ static inline void make_disk(void)
 static inline int64_t sim_wall(void *ctx)
 {
 	(void)ctx;
-	return 1779456000000 + sim.now_ms;
+	return 1779456000000 + sim.now_ms + sim.wall_jump_ms;
 }
 
 static inline int64_t sim_mono(void *ctx)
@@ -115,13 +122,15 @@ static inline int64_t sim_mono(void *ctx)
 static inline uint64_t sim_random(void *ctx)
 {
 	(void)ctx;
-	return (sim.seed += 0x9e3779b97f4a7c15u) >> 16;
+	return atomic_fetch_add(&sim.seed, 0x9e3779b97f4a7c15u) >> 16;
 }
 
 static inline struct call *add_call(enum call_kind kind, const char *url, void *arg)
 {
 	struct call *call = calloc(1, sizeof(*call)), **at = &sim.calls;
 
+	if (!call)
+		abort();
 	call->kind = kind;
 	call->url = url ? strdup(url) : NULL;
 	call->arg = arg;
@@ -250,8 +259,10 @@ static inline void object(struct call *call, long http_status, int64_t size)
 /* Lets the service receive the whole POST. */
 static inline int receive(struct call *call)
 {
-	int r = call->sending(call->arg);
+	int r;
 
+	ck_assert_ptr_nonnull(call);
+	r = call->sending(call->arg);
 	call->received = r == 0;
 	sim.posts += call->received;
 	return r;
@@ -312,13 +323,13 @@ static inline void crash(void)
 static inline void sim_setup(void)
 {
 	sim = (struct sim){
-		.conf = {.gateway = GATEWAY,    .max_submissions = 2, .max_polls = 2 },
-		.world = { .wall_ms = sim_wall,       .mono_ms = sim_mono, .random = sim_random },
+		.conf = { .gateway = GATEWAY, .max_submissions = 2, .max_polls = 2 },
+		.world = { .wall_ms = sim_wall, .mono_ms = sim_mono, .random = sim_random },
 		.remote = { .submit = sim_submit,
-                         .status = sim_status,
-                         .head = sim_head,
-                         .wake = sim_wake },
-		.observer = { .changed = sim_changed},
+			    .status = sim_status,
+			    .head = sim_head,
+			    .wake = sim_wake },
+		.observer = { .changed = sim_changed },
 	};
 	sim.conf.sched = sched_policy_default();
 	strcpy(sim.dir, "/tmp/p3d-engine-XXXXXX");
@@ -417,6 +428,55 @@ static inline void expect_text(uint64_t number, enum job_text which, const char 
 	ck_assert_int_eq(engine_text(sim.engine, number, which, &text, &len), 0);
 	ck_assert_msg(strstr(text, part), "\"%s\" is not in \"%s\"", part, text);
 	free(text);
+}
+
+static inline struct call *next_call(enum call_kind kind)
+{
+	struct call *call = take_call(kind);
+
+	ck_assert_ptr_nonnull(call);
+	return call;
+}
+
+static inline struct call *next_poll(void)
+{
+	pass(11000);
+	return next_call(CALL_STATUS);
+}
+
+static inline uint64_t completed_job(void)
+{
+	uint64_t number = accepted_job();
+
+	answer(next_poll(), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 200, 1234);
+	expect_state(number, JOB_COMPLETED);
+	return number;
+}
+
+/* A watch that counts. */
+
+struct counter {
+	struct engine_watch watch;
+	_Atomic unsigned fired;
+	bool output_seen;
+};
+
+static inline void count(struct engine_watch *watch)
+{
+	struct counter *counter = (struct counter *)(void *)watch;
+	const struct job *job = engine_get(sim.engine, watch->number);
+
+	counter->output_seen = job && job->output_count == 1 && job->outputs[0].size == 1234;
+	job_put(job);
+	counter->fired++;
+}
+
+static inline struct counter waiter(uint64_t number)
+{
+	return (struct counter){
+		.watch = { .number = number, .until = engine_job_ended, .fire = count },
+	};
 }
 
 #endif

@@ -151,8 +151,8 @@ static inline void *serve(void *arg)
 			return NULL;
 		}
 		server->fds[i] = connection->fd;
-		pthread_create(&server->connections[i], NULL, serve_connection, connection);
 		server->connected++;
+		pthread_create(&server->connections[i], NULL, serve_connection, connection);
 	}
 }
 

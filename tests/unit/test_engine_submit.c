@@ -1,14 +1,9 @@
 /* engine: buying. Whatever happens, the service receives what was asked for once, or it is told. */
 #include "engine_world.h"
 
-#define HOUR 3600000
-
 static struct call *next_post(void)
 {
-	struct call *post = take_call(CALL_SUBMIT);
-
-	ck_assert_ptr_nonnull(post);
-	return post;
+	return next_call(CALL_SUBMIT);
 }
 
 static void expect_no_post(int64_t ms)
@@ -61,21 +56,21 @@ static const struct {
 	int error;
 	const char *told;
 } endings[] = {
-	{REMOTE_OK,        400, "{\"error\": \"Bad seed\"}",             JOB_REFUSED,   EINVAL,       "Bad seed"           },
-	{ REMOTE_OK,       401, "{}",				    JOB_REFUSED,   EKEYREJECTED, "Nothing was charged"},
-	{ REMOTE_OK,       402, "{\"error\": \"Insufficient Balance\"}", JOB_REFUSED,   EDQUOT,       "funds"              },
-	{ REMOTE_OK,       403, "Forbidden",                             JOB_REFUSED,   EACCES,       "HTTP 403"           },
-	{ REMOTE_CUT,      402, "{\"err",                                JOB_REFUSED,   EDQUOT,       "HTTP 402"           },
-	{ REMOTE_OK,       202, "{\"status\": \"QUEUED\"}",              JOB_UNCERTAIN, EREMOTEIO,    "request_id"         },
-	{ REMOTE_OK,       200, "<html>",                                JOB_UNCERTAIN, EREMOTEIO,    "second purchase"    },
-	{ REMOTE_OK,       500, "{}",				    JOB_UNCERTAIN, EREMOTEIO,    "HTTP 500"           },
-	{ REMOTE_OK,       502, "",				      JOB_UNCERTAIN, EREMOTEIO,    "HTTP 502"           },
-	{ REMOTE_OK,       504, "",				      JOB_UNCERTAIN, EREMOTEIO,    "HTTP 504"           },
-	{ REMOTE_REDIRECT, 307, "",				      JOB_UNCERTAIN, EREMOTEIO,    "no whole answer"    },
-	{ REMOTE_CUT,      0,   NULL,				    JOB_UNCERTAIN, EREMOTEIO,    "no whole answer"    },
-	{ REMOTE_CUT,      202, "{\"request_id\": \"pix",                JOB_UNCERTAIN, EREMOTEIO,    "cut"                },
-	{ REMOTE_TIMEOUT,  0,   NULL,				    JOB_UNCERTAIN, ETIMEDOUT,    "timeout"            },
-	{ REMOTE_TOO_BIG,  200, "{",				     JOB_UNCERTAIN, EREMOTEIO,    "too-big"            },
+	{ REMOTE_OK, 400, "{\"error\": \"Bad seed\"}", JOB_REFUSED, EINVAL, "Bad seed" },
+	{ REMOTE_OK, 401, "{}", JOB_REFUSED, EKEYREJECTED, "Nothing was charged" },
+	{ REMOTE_OK, 402, "{\"error\": \"Insufficient Balance\"}", JOB_REFUSED, EDQUOT, "funds" },
+	{ REMOTE_OK, 403, "Forbidden", JOB_REFUSED, EACCES, "HTTP 403" },
+	{ REMOTE_CUT, 402, "{\"err", JOB_REFUSED, EDQUOT, "HTTP 402" },
+	{ REMOTE_OK, 202, "{\"status\": \"QUEUED\"}", JOB_UNCERTAIN, EREMOTEIO, "request_id" },
+	{ REMOTE_OK, 200, "<html>", JOB_UNCERTAIN, EREMOTEIO, "second purchase" },
+	{ REMOTE_OK, 500, "{}", JOB_UNCERTAIN, EREMOTEIO, "HTTP 500" },
+	{ REMOTE_OK, 502, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 502" },
+	{ REMOTE_OK, 504, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 504" },
+	{ REMOTE_REDIRECT, 307, "", JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
+	{ REMOTE_CUT, 0, NULL, JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
+	{ REMOTE_CUT, 202, "{\"request_id\": \"pix", JOB_UNCERTAIN, EREMOTEIO, "cut" },
+	{ REMOTE_TIMEOUT, 0, NULL, JOB_UNCERTAIN, ETIMEDOUT, "timeout" },
+	{ REMOTE_TOO_BIG, 200, "{", JOB_UNCERTAIN, EREMOTEIO, "too-big" },
 };
 #define ENDINGS (sizeof(endings) / sizeof(endings[0]))
 
@@ -186,6 +181,22 @@ START_TEST(retry_after_is_honoured)
 	expect_state(number, JOB_QUEUED);
 	/* the first one was received, and provably not accepted */
 	ck_assert_uint_eq(sim.posts, 2);
+}
+END_TEST
+
+/* A retry is noted in wall-clock time; should that jump, the job must not wait for years. */
+START_TEST(the_clock_is_set_back)
+{
+	uint64_t number = submit();
+
+	fault(next_post(), REMOTE_DNS, false);
+	stop_driver();
+	sim.wall_jump_ms = -365 * 24 * (int64_t)HOUR;
+	start_driver();
+	expect_state(number, JOB_WAITING);
+	expect_no_post(1000);
+	pass(2 * HOUR);
+	ck_assert_ptr_nonnull(sim.calls);
 }
 END_TEST
 
@@ -525,6 +536,7 @@ int main(void)
 	tcase_add_loop_test(tcase, what_was_not_sent_is_sent_later, 0, 4);
 	tcase_add_test(tcase, not_sent_after_the_intent);
 	tcase_add_loop_test(tcase, retry_after_is_honoured, 0, 2);
+	tcase_add_test(tcase, the_clock_is_set_back);
 	tcase_add_loop_test(tcase, sync_refuses_what_is_not_taken_at_once, 0, 4);
 	tcase_add_test(tcase, no_key);
 	tcase_add_test(tcase, what_cannot_be_begun_is_begun_later);

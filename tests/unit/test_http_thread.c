@@ -95,7 +95,7 @@ START_TEST(stop_waits_for_a_submission_and_for_nothing_else)
 	began = seconds();
 	http_stop(http, 300);
 	ck_assert_double_ge(seconds() - began, 0.29);
-	ck_assert_double_lt(seconds() - began, 1);
+	ck_assert_double_lt(seconds() - began, 2);
 	ck_assert_int_eq(outcome.fault, REMOTE_STOPPED);
 	ck_assert(outcome.sent);
 	ck_assert_int_eq(poll.fault, REMOTE_STOPPED);
@@ -140,7 +140,7 @@ START_TEST(stop_does_not_begin_a_submission)
 	usleep(100000);
 	began = seconds();
 	http_stop(http, 5000);
-	ck_assert_double_lt(seconds() - began, 0.5);
+	ck_assert_double_lt(seconds() - began, 2);
 	ck_assert_int_eq(outcome.fault, REMOTE_STOPPED);
 	ck_assert(!outcome.sent);
 	finish_outcome(&outcome);

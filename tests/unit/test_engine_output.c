@@ -1,0 +1,249 @@
+/* engine: completions. Status, wait and output change in one moment, and sizes are true. */
+#include "engine_world.h"
+
+START_TEST(everything_changes_together)
+{
+	uint64_t number = accepted_job();
+	struct counter counter = waiter(number);
+	const struct job *job;
+
+	ck_assert(engine_watch(sim.engine, &counter.watch));
+	answer(next_poll(), 200, COMPLETED);
+	expect_state(number, JOB_QUEUED);
+	ck_assert_uint_eq(counter.fired, 0);
+	ck_assert_str_eq(sim.calls->url, MEDIA_URL);
+	object(next_call(CALL_HEAD), 200, 1234);
+	ck_assert_uint_eq(counter.fired, 1);
+	ck_assert(counter.output_seen);
+	crash();
+	job = engine_get(sim.engine, number);
+	ck_assert_int_eq(job->state, JOB_COMPLETED);
+	ck_assert_str_eq(job->outputs[0].name, "output.glb");
+	ck_assert_str_eq(job->outputs[0].media_type, "model/glb");
+	ck_assert_str_eq(job->outputs[0].etag, "\"abc\"");
+	ck_assert_int_eq(job->outputs[0].mtime_ms, 1779450000000);
+	job_put(job);
+	pass(HOUR);
+	ck_assert_ptr_null(sim.calls);
+}
+END_TEST
+
+START_TEST(a_size_that_comes_at_the_second_try)
+{
+	uint64_t number = accepted_job();
+
+	answer(next_poll(), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 503, -1);
+	expect_state(number, JOB_QUEUED);
+	pass(2000);
+	answer(next_call(CALL_STATUS), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 200, 1234);
+	expect_state(number, JOB_COMPLETED);
+	expect_error(number, NULL);
+}
+END_TEST
+
+static void fail_sizes(uint64_t number, int tries)
+{
+	for (int i = 0; i < tries; i++) {
+		expect_state(number, JOB_QUEUED);
+		answer(next_poll(), 200, COMPLETED);
+		object(next_call(CALL_HEAD), 200, -1);
+	}
+}
+
+START_TEST(a_size_that_comes_late)
+{
+	uint64_t number = accepted_job();
+	struct output *output;
+	const struct job *job;
+
+	answer(next_poll(), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 404, -1);
+	for (int i = 0; i < 2; i++) {
+		expect_state(number, JOB_QUEUED);
+		pass(2000);
+		answer(next_call(CALL_STATUS), 200, COMPLETED);
+		object(next_call(CALL_HEAD), 404, -1);
+	}
+	expect_state(number, JOB_COMPLETED);
+	expect_error(number, "HTTP 404");
+	ck_assert_int_eq(engine_output(sim.engine, number, 0, &output), -ENOENT);
+	if (_i)
+		crash();
+	pass(HOUR);
+	answer(next_call(CALL_STATUS), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 404, -1);
+	expect_error(number, "HTTP 404");
+	pass(HOUR);
+	answer(next_call(CALL_STATUS), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 200, 1234);
+	expect_error(number, NULL);
+	job = engine_get(sim.engine, number);
+	ck_assert_int_eq(job->outputs[0].size, 1234);
+	ck_assert(!job->output_unreachable);
+	job_put(job);
+	pass(HOUR);
+	ck_assert_ptr_null(sim.calls);
+}
+END_TEST
+
+/* Ends are final, and background questions are rare, whatever the service says. */
+START_TEST(a_service_that_changes_its_mind)
+{
+	uint64_t number = accepted_job();
+	struct call *poll;
+
+	fail_sizes(number, 2);
+	expect_state(number, JOB_COMPLETED);
+	sim.polls = 0;
+	for (int i = 0; i < 3600; i++) {
+		pass(1000);
+		if ((poll = take_call(CALL_STATUS)) != NULL)
+			answer(poll, 200, RUNNING);
+	}
+	expect_state(number, JOB_COMPLETED);
+	ck_assert_uint_ge(sim.polls, 10);
+	ck_assert_uint_le(sim.polls, 40);
+}
+END_TEST
+
+/* However slow the CDN is, the completion is told in the end. */
+START_TEST(a_completion_is_not_kept_back_for_long)
+{
+	uint64_t number = accepted_job();
+
+	fail_sizes(number, 2);
+	expect_state(number, JOB_COMPLETED);
+}
+END_TEST
+
+START_TEST(forbidden_addresses_are_not_asked)
+{
+	static const char *const bodies[] = {
+		"{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": "
+		"{\"media_url\": [\"http://cdn.example/output.glb\"]}}",
+		"{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": "
+		"{\"media_url\": \"file:///etc/passwd\"}}",
+		"{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": null}",
+	};
+	uint64_t number = accepted_job();
+
+	answer(next_poll(), 200, bodies[_i]);
+	for (int i = 0; i < 2; i++) {
+		pass(2000);
+		answer(next_call(CALL_STATUS), 200, bodies[_i]);
+	}
+	expect_state(number, JOB_COMPLETED);
+	expect_error(number, _i < 2 ? "may be fetched" : "no output");
+	ck_assert_uint_eq(sim.heads, 0);
+	pass(HOUR);
+	answer(next_call(CALL_STATUS), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 200, 1234);
+	expect_error(number, NULL);
+}
+END_TEST
+
+START_TEST(several_outputs)
+{
+	uint64_t number = accepted_job();
+	const struct job *job;
+
+	answer(next_poll(), 200,
+	       "{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": "
+	       "{\"media_url\": [\"https://cdn.example/a.glb\", \"https://cdn.example/b.png\"]}}");
+	object(next_call(CALL_HEAD), 200, 10);
+	expect_state(number, JOB_QUEUED);
+	object(next_call(CALL_HEAD), 200, 20);
+	job = engine_get(sim.engine, number);
+	ck_assert_uint_eq(job->output_count, 2);
+	ck_assert_str_eq(job->outputs[0].name, "output.glb");
+	ck_assert_str_eq(job->outputs[1].name, "output-2.png");
+	ck_assert_int_eq(job->outputs[1].size, 20);
+	job_put(job);
+}
+END_TEST
+
+START_TEST(a_failed_download_asks_for_a_new_address)
+{
+	uint64_t number = completed_job();
+	struct output_events events = engine_output_events(sim.engine);
+	const struct job *job;
+
+	events.failed(events.ctx, number, 0, "the address has expired");
+	expect_error(number, "the address has expired");
+	expect_state(number, JOB_COMPLETED);
+	pass(0);
+	answer(next_call(CALL_STATUS), 200,
+	       "{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": "
+	       "{\"media_url\": [\"https://cdn.example/new.glb\"]}}");
+	object(next_call(CALL_HEAD), 200, 1234);
+	expect_error(number, NULL);
+	job = engine_get(sim.engine, number);
+	ck_assert_str_eq(job->outputs[0].url, "https://cdn.example/new.glb");
+	job_put(job);
+	/* not again and again; and a worse answer changes nothing */
+	events.failed(events.ctx, number, 0, "broken");
+	pass(1000);
+	ck_assert_ptr_null(sim.calls);
+	pass(HOUR);
+	events.failed(events.ctx, number, 0, "broken");
+	pass(0);
+	answer(next_call(CALL_STATUS), 200, COMPLETED);
+	object(next_call(CALL_HEAD), 404, -1);
+	expect_error(number, "broken");
+	pass(HOUR);
+	ck_assert_ptr_null(sim.calls);
+	events.whole(events.ctx, number, 0);
+	expect_error(number, NULL);
+}
+END_TEST
+
+START_TEST(outputs_come_from_the_cache)
+{
+	uint64_t number = completed_job();
+	struct output_events events = engine_output_events(sim.engine);
+	struct output_cache *cache;
+	struct output *output;
+	char dir[sizeof(sim.dir) + 8];
+
+	snprintf(dir, sizeof(dir), "%s/cache", sim.dir);
+	cache = output_cache_new(dir, &sim.remote, &events);
+	ck_assert_ptr_nonnull(cache);
+	ck_assert_int_eq(engine_output(sim.engine, number, 0, &output), -ENOENT);
+	engine_set_cache(sim.engine, cache);
+	ck_assert_int_eq(engine_output(sim.engine, number, 0, &output), 0);
+	ck_assert_uint_eq(output_cached(output), 0);
+	output_put(output);
+	ck_assert_int_eq(engine_output(sim.engine, number, 1, &output), -ENOENT);
+	ck_assert_int_eq(engine_forget(sim.engine, number), 0);
+	ck_assert_int_eq(engine_output(sim.engine, number, 0, &output), -ENOENT);
+	engine_set_cache(sim.engine, NULL);
+	output_cache_free(cache);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("engine_output");
+	TCase *tcase = tcase_create("output");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tcase, 120);
+	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
+	tcase_add_test(tcase, everything_changes_together);
+	tcase_add_test(tcase, a_size_that_comes_at_the_second_try);
+	tcase_add_loop_test(tcase, a_size_that_comes_late, 0, 2);
+	tcase_add_test(tcase, a_service_that_changes_its_mind);
+	tcase_add_test(tcase, a_completion_is_not_kept_back_for_long);
+	tcase_add_loop_test(tcase, forbidden_addresses_are_not_asked, 0, 3);
+	tcase_add_test(tcase, several_outputs);
+	tcase_add_test(tcase, a_failed_download_asks_for_a_new_address);
+	tcase_add_test(tcase, outputs_come_from_the_cache);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,158 @@
+/* store: a change that the disk refused never was, then and after a crash. */
+#include "store_fixture.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+/* Faults of the disk, between SQLite's log and the system. */
+static sqlite3_vfs faulty;
+static sqlite3_vfs *real;
+static sqlite3_io_methods methods;
+static const sqlite3_io_methods *real_methods;
+static atomic_int fail_writes, fail_syncs, hold_syncs;
+static atomic_int faults;
+static sem_t syncing, go_on;
+
+static int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
+{
+	if (fail_writes) {
+		faults++;
+		return fail_writes;
+	}
+	return real_methods->xWrite(file, data, len, at);
+}
+
+static int faulty_sync(sqlite3_file *file, int flags)
+{
+	if (hold_syncs) {
+		hold_syncs--;
+		sem_post(&syncing);
+		sem_wait(&go_on);
+	}
+	if (fail_syncs) {
+		fail_syncs--;
+		faults++;
+		return SQLITE_IOERR_FSYNC;
+	}
+	return real_methods->xSync(file, flags);
+}
+
+static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
+{
+	int rc = real->xOpen(real, name, file, flags, out);
+
+	(void)vfs;
+	if (rc != SQLITE_OK || !(flags & SQLITE_OPEN_WAL))
+		return rc;
+	if (!real_methods) {
+		real_methods = file->pMethods;
+		methods = *real_methods;
+		methods.xWrite = faulty_write;
+		methods.xSync = faulty_sync;
+	}
+	file->pMethods = &methods;
+	return rc;
+}
+
+static void setup_faulty(void)
+{
+	real = sqlite3_vfs_find(NULL);
+	faulty = *real;
+	faulty.zName = "faulty";
+	faulty.xOpen = faulty_open;
+	sem_init(&syncing, 0, 0);
+	sem_init(&go_on, 0, 0);
+	ck_assert_int_eq(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
+	setup();
+}
+
+static void fails_without_a_trace(int want)
+{
+	struct store_texts texts = { .params = "changed", .log_line = "changed" };
+	struct job *job = make_job("new");
+	struct loaded loaded = { .count = 0 };
+
+	job->number = 77;
+	ck_assert_int_eq(store_insert(store, job, &texts, &job->number), want);
+	ck_assert_uint_eq(job->number, 77);
+	ck_assert_int_gt(faults, 0);
+	fail_writes = 0;
+	shell("rm -rf %s.copy && cp -a %s %s.copy", dir, dir, dir);
+	ck_assert_int_eq(jobs_in(store), 1);
+	check_text(1, JOB_TEXT_PARAMS, "", 0);
+	ck_assert_uint_eq(insert("after"), 2);
+	ck_assert_int_eq(store_load(store, keep, &loaded), 0);
+	ck_assert_str_eq(loaded.jobs[1]->name, "after");
+	check_text(2, JOB_TEXT_PARAMS, "", 0);
+	drop(&loaded);
+	job_put(job);
+}
+
+START_TEST(full_disk)
+{
+	insert("before");
+	fail_writes = SQLITE_FULL;
+	fails_without_a_trace(-ENOSPC);
+}
+END_TEST
+
+START_TEST(broken_disk)
+{
+	insert("before");
+	fail_writes = SQLITE_IOERR_WRITE;
+	errno = 0;
+	fails_without_a_trace(-EIO);
+}
+END_TEST
+
+START_TEST(failed_sync_stays_failed_after_a_crash)
+{
+	char crashed[80];
+
+	insert("before");
+	fail_syncs = 1;
+	errno = 0;
+	fails_without_a_trace(-EIO);
+	store_close(store);
+	snprintf(crashed, sizeof(crashed), "%s.copy", dir);
+	ck_assert_int_eq(store_open(crashed, NULL, &store, error), 0);
+	ck_assert_int_eq(jobs_in(store), 1);
+}
+END_TEST
+
+static void *insert_one(void *arg)
+{
+	(void)arg;
+	insert("slow disk");
+	return NULL;
+}
+
+START_TEST(readers_do_not_wait_for_writers)
+{
+	pthread_t writer;
+
+	insert("before");
+	hold_syncs = 1;
+	pthread_create(&writer, NULL, insert_one, NULL);
+	sem_wait(&syncing);
+	check_text(1, JOB_TEXT_LOG, "", 0);
+	sem_post(&go_on);
+	pthread_join(writer, NULL);
+	ck_assert_int_eq(jobs_in(store), 2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store disk");
+	TCase *tc = add_tcase(suite, "disk", setup_faulty);
+
+	tcase_add_test(tc, full_disk);
+	tcase_add_test(tc, broken_disk);
+	tcase_add_test(tc, failed_sync_stays_failed_after_a_crash);
+	tcase_add_test(tc, readers_do_not_wait_for_writers);
+	return run_suite(suite);
+}
