@@ -6,9 +6,10 @@ PREFIX  ?= /usr/local
 SBINDIR ?= /sbin
 VERSION := 0.1
 
-# SAN=address,undefined or SAN=thread builds with sanitizers; WERROR=1 makes warnings errors.
+# SAN=address,undefined or SAN=thread builds with sanitizers; WERROR=1 makes warnings errors; V=1 shows every command.
 SAN      ?=
 WERROR   ?=
+V        ?=
 OPT      ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DFUSE_USE_VERSION=314 -DVERSION='"$(VERSION)"' -iquote src
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -22,7 +23,9 @@ DRIVER_PKGS  := fuse3 libcurl jansson sqlite3
 SANDBOX_PKGS := libmicrohttpd jansson zlib
 TEST_PKGS    := check
 
-pkgs = $(shell pkg-config --$(1) $(2))
+Q    := $(if $(V),,@)
+say   = $(if $(V),@:,@printf '  %-4s %s\n' $(1) $@)
+pkgs  = $(shell pkg-config --$(1) $(2))
 
 DRIVER_OBJS  := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/*.c))
 SANDBOX_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/sandbox/*.c))
@@ -33,30 +36,37 @@ LIB_OBJS     := $(filter-out $(B)/obj/main.o,$(DRIVER_OBJS))
 all: $(B)/pixal3dfs $(B)/pixal3d-sandbox
 
 $(B)/pixal3dfs: $(DRIVER_OBJS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS)) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS)) -lm
 
 $(B)/pixal3d-sandbox: $(SANDBOX_OBJS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(SANDBOX_PKGS)) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(SANDBOX_PKGS)) -lm
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(LIB_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS) $(TEST_PKGS)) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call pkgs,libs,$(DRIVER_PKGS) $(TEST_PKGS)) -lm
 
 $(B)/tools/%: $(B)/obj/tests/tools/%.o
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 
 $(B)/obj/sandbox/%.o: src/sandbox/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(SANDBOX_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(SANDBOX_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/tests/%.o: tests/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(TEST_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS) $(TEST_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/obj/%.o: src/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(call pkgs,cflags,$(DRIVER_PKGS)) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # Objects are rebuilt when the compiler or its flags change.
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)

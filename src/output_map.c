@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define MAGIC   "pixal3dfs-map 1"
-#define MAP_MAX (16 * 1024 * 1024)
+#define MAP_MAX (16L << 20)
 
 struct name {
 	char text[64];

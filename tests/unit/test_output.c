@@ -466,6 +466,59 @@ START_TEST(crowd)
 }
 END_TEST
 
+/* Opens, reads, gives up, closes and forgets, all at once. */
+static void *churn_thread(void *arg)
+{
+	struct crowd *c = arg;
+	unsigned char *buf = malloc(100000);
+
+	for (int i = 0; i < 150; i++) {
+		struct output *mine;
+		struct reader r = { .waiter = { .wake = wake_reader } };
+		uint64_t at = (uint64_t)rand_r(&c->seed) % (SIZE - 100000);
+		int what = rand_r(&c->seed) % 20;
+
+		if (output_open(cache, &source, &mine) < 0) {
+			c->wrong++;
+			continue;
+		}
+		sem_init(&r.woken, 0, 0);
+		ssize_t n = output_read(mine, at, 100000, &r.waiter);
+		if (what == 0)
+			output_forget(cache, source.job);
+		if (n == -EINPROGRESS && (what % 3 || !output_cancel(mine, &r.waiter))) {
+			wait_woken(&r);
+			n = output_read(mine, at, 100000, &r.waiter);
+		}
+		if (n > 0 && (pread(output_fd(mine), buf, 100000, (off_t)at) != 100000 ||
+			      memcmp(buf, object + at, 100000) != 0))
+			c->wrong++;
+		if (n < 0 && n != -EINPROGRESS && n != -ESTALE)
+			c->wrong++;
+		output_put(mine);
+	}
+	free(buf);
+	return NULL;
+}
+
+START_TEST(churn)
+{
+	struct crowd threads[8];
+
+	SCRIPT(cuts = 100);
+	SCRIPT(cut_at = 500001);
+	for (unsigned i = 0; i < 8; i++) {
+		threads[i] = (struct crowd){ .seed = 100 + i };
+		pthread_create(&threads[i].thread, NULL, churn_thread, &threads[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		pthread_join(threads[i].thread, NULL);
+		ck_assert_int_eq(threads[i].wrong, 0);
+	}
+	ck_assert_int_eq(atomic_load(&failures), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("output");
@@ -497,6 +550,7 @@ int main(void)
 	tcase_add_test(tc, forgotten_while_read);
 	tcase_add_test(tc, full_disk);
 	tcase_add_test(tc, crowd);
+	tcase_add_test(tc, churn);
 	Suite *suite = suite_create("output");
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

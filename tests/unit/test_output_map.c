@@ -17,7 +17,8 @@
 static unsigned char disk[SIZE];
 static char durable_map[4096];
 static int sync_error;
-static atomic_int renames_left = -1; /* 0: power is off, the model does not change any more */
+static sem_t *sync_begun, *sync_may_go_on; /* not NULL: a sync of data waits */
+static atomic_int renames_left = -1;       /* 0: power is off, the model does not change any more */
 
 /* The map's ranges must be on the disk already. */
 static void check_durable(const char *map)
@@ -39,6 +40,11 @@ static int model_sync(int fd, long number)
 	}
 	if (renames_left && fstat(fd, &st) == 0 && st.st_size == (off_t)SIZE) {
 		ck_assert_int_eq(pread(fd, disk, SIZE, 0), (ssize_t)SIZE);
+		if (sync_begun) {
+			sem_post(sync_begun);
+			while (sem_wait(sync_may_go_on) < 0)
+				;
+		}
 	}
 	return (int)syscall(number, fd);
 }
@@ -425,6 +431,36 @@ START_TEST(forget_deletes_all_of_a_job)
 }
 END_TEST
 
+START_TEST(forgotten_while_saved)
+{
+	sem_t begun, go_on;
+
+	sem_init(&begun, 0, 0);
+	sem_init(&go_on, 0, 0);
+	sync_begun = &begun;
+	sync_may_go_on = &go_on;
+	open_output();
+	read_all();
+	while (sem_wait(&begun) < 0)
+		;
+	output_forget(cache, source.job);
+	struct output *old = out;
+	if (_i)
+		open_output();
+	sem_post(&go_on);
+	sem_post(&go_on);
+	if (_i)
+		output_put(old);
+	close_cache();
+	ck_assert_int_eq(access(path("map"), F_OK), -1);
+	ck_assert_int_eq(access(path("map.tmp"), F_OK), -1);
+	sync_begun = NULL;
+	open_cache();
+	open_output();
+	ck_assert_uint_eq(output_cached(out), 0);
+}
+END_TEST
+
 static int open_descriptors(void)
 {
 	int count = 0;
@@ -511,6 +547,7 @@ int main(void)
 	tcase_add_test(tc, unknown_etag_keeps_what_is_there);
 	tcase_add_test(tc, dropped_copy_is_not_named);
 	tcase_add_test(tc, forget_deletes_all_of_a_job);
+	tcase_add_loop_test(tc, forgotten_while_saved, 0, 2);
 	tcase_add_test(tc, descriptors_and_modes);
 	tcase_add_test(tc, one_output_for_all_who_open);
 	tcase_add_test(tc, no_directory);
