@@ -143,6 +143,7 @@ enum job_event_kind {
 	JOB_EVENT_ATTACH,   /* the user says that REQUEST_ID is this job's */
 	JOB_EVENT_STATUS,   /* the service's answer to a poll; outputs filled in by the caller
 			       beforehand */
+	JOB_EVENT_UNKNOWN,  /* the service does not know the request id */
 	JOB_EVENTS
 };
 
