@@ -24,7 +24,8 @@ SANDBOX_PKGS := libmicrohttpd jansson zlib
 TEST_PKGS    := check
 
 Q    := $(if $(V),,@)
-say   = $(if $(V),@:,@printf '  %-4s %s\n' $(1) $@)
+quiet = $(or $(V),$(findstring s,$(firstword -$(MAKEFLAGS))))
+say   = $(if $(quiet),@:,@printf '  %-4s %s\n' $(1) $@)
 pkgs  = $(shell pkg-config --$(1) $(2))
 
 DRIVER_OBJS  := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/*.c))

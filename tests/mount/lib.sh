@@ -64,7 +64,7 @@ await() { # seconds command...
 	local seconds=$1 end
 	shift
 	end=$((SECONDS + seconds * SLOW + 1))
-	until "$@" 2>/dev/null; do
+	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -le $end ] || fail "not within $seconds s: $*"
 		sleep 0.02
 	done
@@ -242,7 +242,7 @@ complete_job() { # name
 }
 
 media_url() { # job directory
-	jq -er '.output.media_url[0]' "$1/status.json"
+	jq -er '.output.media_url | if type == "array" then .[0] else . end' "$1/status.json"
 }
 
 # --- the end

@@ -37,7 +37,11 @@ eq "$CODE" 418 "fault by control"
 status=0
 "$B/pixal3d-sandbox" --port "${GATEWAY##*:}" >"$T/out" 2>&1 || status=$?
 eq $status 1 "status when the port is taken"
-kill -INT "$PID" && stop
+kill -INT "$PID"
+status=0
+wait "$PID" || status=$?
+eq $status 0 "status after SIGINT"
+forget "$PID"
 
 # Its parent's end is its end, with the pipe that only the parent holds.
 mkfifo "$T/line"

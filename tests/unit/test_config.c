@@ -1,0 +1,161 @@
+/* The command line, as the program and as mount(8)'s helper. */
+#include "config.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS(table) ((int)(sizeof(table) / sizeof((table)[0])))
+#define WORDS       10
+
+static char error[CONFIG_ERROR_MAX];
+
+static int parse(struct config *config, const char *const *words)
+{
+	char *argv[WORDS + 1] = { 0 };
+	int argc = 0;
+	for (; argc < WORDS && words[argc]; argc++)
+		argv[argc] = (char *)words[argc];
+	error[0] = '\0';
+	return config_parse(config, argc, argv, error);
+}
+
+static const struct {
+	const char *words[WORDS];
+	const char *says; /* NULL: it is right */
+} lines[] = {
+	{ { "pixal3dfs", "sandbox", "/mnt" }, NULL },
+	{ { "pixal3dfs", "pixal3d", "/mnt" }, NULL },
+	{ { "pixal3dfs", "https://gateway.example:8443/pixal3d/v1", "mnt" }, NULL },
+	{ { "pixal3dfs", "http://127.0.0.1:8080", "/mnt", "-f", "-o", "poll=0.1,0.5,log=info" },
+	  NULL },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-olog=debug", "-oallow_other,noexec" }, NULL },
+	{ { "mount.pixal3dfs", "sandbox", "/mnt", "-s", "-o", "rw,colour=blue" }, NULL },
+	{ { "/sbin/mount.pixal3dfs", "sandbox", "/mnt", "-n", "-v", "-o",
+	    "rw,noexec,nosuid,nodev,_netdev,nofail,user,x-systemd.automount,comment=hello,relatime" },
+	  NULL },
+	{ { "mount.pixal3dfs", "sandbox", "/mnt", "-t", "pixal3dfs", "-N", "/proc/1/ns/mnt" },
+	  NULL },
+	{ { "pixal3dfs" }, "usage" },
+	{ { "pixal3dfs", "sandbox" }, "usage" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "extra" }, "usage" },
+	{ { "pixal3dfs", "http://gateway.example", "/mnt" }, "http" },
+	{ { "pixal3dfs", "ftp://127.0.0.1", "/mnt" }, "http" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o" }, "-o needs a value" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-x" }, "unknown option -x" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "colour=blue" }, "unknown option colour" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll" }, "option poll" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=0" }, "option poll=0" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=5:1" }, "option poll=5:1" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=nan" }, "option poll=nan" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "submit=maybe" }, "queue|sync" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "submit_wait=-1" }, "submit_wait=-1" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "max_inflight=0" }, "max_inflight=0" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "umask=999" }, "umask=999" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "log=loud" }, "error|warn|info|debug" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "ro=1" }, "ro=1" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "ready_fd=x" }, "ready_fd=x" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "key_file=" }, "key_file" },
+};
+
+START_TEST(lines_are_right_or_told_why_not)
+{
+	struct config config;
+	int r = parse(&config, lines[_i].words);
+	if (lines[_i].says) {
+		ck_assert_int_lt(r, 0);
+		ck_assert_msg(strstr(error, lines[_i].says) != NULL, "%s", error);
+	} else {
+		ck_assert_msg(r == 0, "%s", error);
+	}
+	config_release(&config);
+}
+END_TEST
+
+START_TEST(values_arrive)
+{
+	static const char *const words[WORDS] = {
+		"pixal3dfs",
+		"http://127.0.0.1:9/v2/",
+		"/mnt/p3d",
+		"-f",
+		"-o",
+		"poll=0.25,1.5,submit=sync,submit_wait=2,max_inflight=9,umask=077,state_dir=/s,ro,ready_fd=7"
+	};
+	struct config config;
+	ck_assert_msg(parse(&config, words) == 0, "%s", error);
+	ck_assert_int_eq(config.action, CONFIG_MOUNT);
+	ck_assert_str_eq(config.gateway, "http://127.0.0.1:9");
+	ck_assert_str_eq(config.mountpoint, "/mnt/p3d");
+	ck_assert_int_eq(config.engine.sched.poll_min_ms, 250);
+	ck_assert_int_eq(config.engine.sched.poll_max_ms, 1500);
+	ck_assert(config.engine.submit_sync && config.engine.read_only && config.foreground);
+	ck_assert_int_eq(config.submit_wait_ms, 2000);
+	ck_assert_uint_eq(config.engine.max_submissions, 9);
+	ck_assert_uint_eq(config.umask, 077);
+	ck_assert_int_eq(config.ready_fd, 7);
+	ck_assert_str_eq(config.state_dir, "/s");
+	ck_assert_str_eq(config.cache_dir, "/s/cache");
+	config_release(&config);
+}
+END_TEST
+
+START_TEST(f_is_fake_for_mount_and_foreground_for_the_program)
+{
+	static const char *const helper[WORDS] = { "/sbin/mount.pixal3dfs", "sandbox", "/mnt",
+						   "-f" };
+	static const char *const program[WORDS] = { "pixal3dfs", "sandbox", "/mnt", "-f" };
+	struct config config;
+	ck_assert_int_eq(parse(&config, helper), 0);
+	ck_assert_int_eq(config.action, CONFIG_NOTHING);
+	config_release(&config);
+	ck_assert_int_eq(parse(&config, program), 0);
+	ck_assert_int_eq(config.action, CONFIG_MOUNT);
+	config_release(&config);
+}
+END_TEST
+
+START_TEST(gateways_have_books_of_their_own)
+{
+	static const char *const one[WORDS] = { "pixal3dfs", "https://a.example:444", "/mnt" };
+	static const char *const other[WORDS] = { "pixal3dfs", "sandbox", "/mnt" };
+	struct config a, b;
+	ck_assert_int_eq(parse(&a, one), 0);
+	ck_assert_int_eq(parse(&b, other), 0);
+	ck_assert_ptr_nonnull(strstr(a.state_dir, "/pixal3dfs/a.example:444"));
+	ck_assert_ptr_nonnull(strstr(a.cache_dir, "/pixal3dfs/a.example:444"));
+	ck_assert_ptr_nonnull(strstr(b.state_dir, "/pixal3dfs/sandbox"));
+	config_release(&a);
+	config_release(&b);
+}
+END_TEST
+
+START_TEST(help_names_every_option_once)
+{
+	static const char *const names[] = { "key_file=", "state_dir=", "poll=",
+					     "submit=",   "ro  ",       "allow_other" };
+	char *text = config_help();
+	ck_assert_ptr_nonnull(text);
+	for (int i = 0; i < ROWS(names); i++)
+		ck_assert_msg(strstr(text, names[i]) != NULL, "%s", names[i]);
+	free(text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *tcase = tcase_create("config");
+	tcase_add_loop_test(tcase, lines_are_right_or_told_why_not, 0, ROWS(lines));
+	tcase_add_test(tcase, values_arrive);
+	tcase_add_test(tcase, f_is_fake_for_mount_and_foreground_for_the_program);
+	tcase_add_test(tcase, gateways_have_books_of_their_own);
+	tcase_add_test(tcase, help_names_every_option_once);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,245 @@
+/* The table of the tree: names, visibility, writability, and what each renderer says. */
+#include "node.h"
+#include "params.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define ROWS(table) ((int)(sizeof(table) / sizeof((table)[0])))
+
+static const char params[] =
+	"{\n  \"image_url\": \"https://example.com/dog.png\",\n  \"seed\": 7\n}\n";
+
+static struct job *job_in(enum job_state state)
+{
+	struct job *job = job_new();
+	ck_assert_ptr_nonnull(job);
+	job->number = 17;
+	job->state = state;
+	if (job_is(job, JOB_REMOTE_STATES)) {
+		ck_assert_int_eq(job_set(&job->request_id, "pixal3d_019d"), 0);
+		ck_assert_int_eq(job_set(&job->word, job_state_name(state)), 0);
+	}
+	return job;
+}
+
+static char *render(const struct job *job, unsigned kind, const char *text)
+{
+	char *out = NULL;
+	size_t len;
+	struct node_input in = { .job = job, .source = "sandbox", .mountpoint = "/mnt/p3d" };
+	for (int i = 0; i < JOB_TEXTS; i++)
+		in.text[i] = text;
+	FILE *stream = open_memstream(&out, &len);
+	node_of(kind)->render(&in, stream);
+	fclose(stream);
+	return out;
+}
+
+START_TEST(inodes_are_computed_and_the_root_is_fuse_s)
+{
+	ck_assert_uint_eq(node_ino(0, NODE_ROOT), 1);
+	uint64_t ino = node_ino(123456789, NODE_OUTPUT + 3);
+	ck_assert_uint_eq(node_number(ino), 123456789);
+	ck_assert_uint_eq(node_kind(ino), NODE_OUTPUT + 3);
+}
+END_TEST
+
+START_TEST(rows_are_in_order_and_found_by_name_and_kind)
+{
+	static const unsigned parents[] = { NODE_ROOT, NODE_JOB };
+	unsigned rows = 0;
+	for (int i = 0; i < ROWS(parents); i++)
+		for (const struct node *node = node_next(parents[i], 0), *after; node;
+		     node = after, rows++) {
+			after = node_next(parents[i], node->kind);
+			ck_assert_ptr_eq(node_find(parents[i], node->name), node);
+			ck_assert_ptr_eq(node_of(node->kind), node);
+			ck_assert(!after || after->kind > node->kind);
+			ck_assert(S_ISREG(node->mode) == (node->render != NULL));
+		}
+	ck_assert_uint_ge(rows, 13);
+	ck_assert_ptr_null(node_find(NODE_ROOT, "status"));
+	ck_assert_ptr_null(node_find(NODE_JOB, ""));
+	ck_assert_ptr_null(node_of(NODE_OUTPUT));
+}
+END_TEST
+
+START_TEST(hidden_bits_of_a_job_s_files_are_all_different)
+{
+	uint32_t seen = 0;
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind)) {
+		ck_assert_uint_eq(seen & node_hidden_bit(node->kind), 0);
+		seen |= node_hidden_bit(node->kind);
+	}
+	for (unsigned i = 0; i < JOB_OUTPUTS_MAX; i++) {
+		ck_assert_uint_eq(seen & node_hidden_bit(NODE_OUTPUT + i), 0);
+		seen |= node_hidden_bit(NODE_OUTPUT + i);
+	}
+}
+END_TEST
+
+static const struct {
+	enum job_state state;
+	const char *name;
+	bool visible;
+	bool writable;
+} seen[] = {
+	{ JOB_DRAFT, "params.json", true, true },
+	{ JOB_DRAFT, "image_url", true, true },
+	{ JOB_DRAFT, "request_id", true, true },
+	{ JOB_DRAFT, "status.json", false, false },
+	{ JOB_DRAFT, "error", false, false },
+	{ JOB_WAITING, "params.json", true, false },
+	{ JOB_WAITING, "request_id", false, false },
+	{ JOB_SUBMITTING, "params.json", true, false },
+	{ JOB_UNCERTAIN, "params.json", true, true },
+	{ JOB_UNCERTAIN, "request_id", true, true },
+	{ JOB_REFUSED, "params.json", true, true },
+	{ JOB_REFUSED, "request_id", false, false },
+	{ JOB_QUEUED, "params.json", true, false },
+	{ JOB_QUEUED, "request_id", true, false },
+	{ JOB_QUEUED, "status.json", true, false },
+	{ JOB_COMPLETED, "params.json", true, false },
+	{ JOB_COMPLETED, "image_url", true, false },
+	{ JOB_FAILED, "params.json", true, true },
+	{ JOB_ERROR, "image_url", true, true },
+	{ JOB_ERROR, "status", true, false },
+	{ JOB_ERROR, "log", true, false },
+	{ JOB_ERROR, "wait", true, false },
+};
+
+START_TEST(files_are_seen_and_written_by_state)
+{
+	struct job *job = job_in(seen[_i].state);
+	const struct node *node = node_find(NODE_JOB, seen[_i].name);
+	ck_assert_ptr_nonnull(node);
+	ck_assert_int_eq(node_visible(node, job), seen[_i].visible);
+	ck_assert_int_eq(node_is_writable(node, job), seen[_i].writable);
+	job->hidden = node_hidden_bit(node->kind);
+	ck_assert(!node_visible(node, job));
+	job_put(job);
+}
+END_TEST
+
+START_TEST(an_output_is_seen_once_its_size_is_known)
+{
+	struct job *job = job_in(JOB_COMPLETED);
+	ck_assert(job_add_output(job) && job_add_output(job));
+	job->outputs[0].size = 1000;
+	ck_assert(node_output_visible(job, 0));
+	ck_assert(!node_output_visible(job, 1));
+	ck_assert(!node_output_visible(job, 2));
+	job->hidden = node_hidden_bit(NODE_OUTPUT);
+	ck_assert(!node_output_visible(job, 0));
+	job_put(job);
+}
+END_TEST
+
+static const struct {
+	enum job_state state;
+	unsigned kind;
+	const char *text; /* what the store has */
+	const char *says;
+} rendered[] = {
+	{ JOB_DRAFT, NODE_STATUS, "", "DRAFT\n" },
+	{ JOB_COMPLETED, NODE_WAIT, "", "COMPLETED\n" },
+	{ JOB_QUEUED, NODE_REQUEST_ID, "", "pixal3d_019d\n" },
+	{ JOB_DRAFT, NODE_REQUEST_ID, "", "" },
+	{ JOB_DRAFT, NODE_ERROR, "", "" },
+	{ JOB_QUEUED, NODE_PARAMS, params, params },
+	{ JOB_QUEUED, NODE_IMAGE_URL, params, "https://example.com/dog.png\n" },
+	{ JOB_DRAFT, NODE_IMAGE_URL, "{\n  \"seed\": 7\n}\n", "" },
+	{ JOB_DRAFT, NODE_IMAGE_URL, "", "" },
+	{ JOB_QUEUED, NODE_STATUS_JSON, "{\"status\": \"QUEUED\"}", "{\"status\": \"QUEUED\"}" },
+	{ JOB_QUEUED, NODE_LOG, "a\nb\n", "a\nb\n" },
+};
+
+START_TEST(renderers_say)
+{
+	struct job *job = job_in(rendered[_i].state);
+	char *text = render(job, rendered[_i].kind, rendered[_i].text);
+	ck_assert_str_eq(text, rendered[_i].says);
+	free(text);
+	job_put(job);
+}
+END_TEST
+
+START_TEST(the_error_is_a_line)
+{
+	struct job *job = job_in(JOB_REFUSED);
+	ck_assert_int_eq(job_set(&job->error, "Insufficient Balance. Nothing was charged."), 0);
+	ck_assert(node_visible(node_of(NODE_ERROR), job));
+	char *text = render(job, NODE_ERROR, "");
+	ck_assert_str_eq(text, "Insufficient Balance. Nothing was charged.\n");
+	free(text);
+	job_put(job);
+}
+END_TEST
+
+START_TEST(the_readme_names_mount_and_every_parameter)
+{
+	char *text = render(NULL, NODE_README, "");
+	ck_assert_ptr_nonnull(strstr(text, "/mnt/p3d"));
+	size_t count;
+	const struct params_spec *spec = params_specs(&count);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_msg(strstr(text, spec[i].name) != NULL, "%s", spec[i].name);
+	free(text);
+}
+END_TEST
+
+static const struct job *one_job(void *ctx, uint64_t after)
+{
+	const struct job *job = ctx;
+	return after < job->number ? job_get(job) : NULL;
+}
+
+START_TEST(a_name_with_odd_bytes_stays_one_field_of_one_line)
+{
+	struct job *job = job_in(JOB_QUEUED);
+	ck_assert_int_eq(job_set(&job->name, "a\tb\nc\\d \xc3\xa9"), 0);
+	char *text = NULL;
+	size_t len;
+	struct node_input in = { .next = one_job, .ctx = job };
+	FILE *out = open_memstream(&text, &len);
+	node_of(NODE_JOBS)->render(&in, out);
+	fclose(out);
+	char *line = strchr(text, '\n') + 1;
+	ck_assert_ptr_nonnull(strstr(line, "a\\x09b\\x0ac\\\\d \xc3\xa9\tpixal3d_019d\tQUEUED\t"));
+	ck_assert_ptr_eq(strchr(line, '\n'), text + len - 1);
+	int heads = 0, fields = 0;
+	for (const char *c = text; c < line; c++)
+		heads += *c == '\t';
+	for (const char *c = line; *c; c++)
+		fields += *c == '\t';
+	ck_assert_int_eq(heads, fields);
+	free(text);
+	job_put(job);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("node");
+	TCase *tcase = tcase_create("node");
+	tcase_add_test(tcase, inodes_are_computed_and_the_root_is_fuse_s);
+	tcase_add_test(tcase, rows_are_in_order_and_found_by_name_and_kind);
+	tcase_add_test(tcase, hidden_bits_of_a_job_s_files_are_all_different);
+	tcase_add_loop_test(tcase, files_are_seen_and_written_by_state, 0, ROWS(seen));
+	tcase_add_test(tcase, an_output_is_seen_once_its_size_is_known);
+	tcase_add_loop_test(tcase, renderers_say, 0, ROWS(rendered));
+	tcase_add_test(tcase, the_error_is_a_line);
+	tcase_add_test(tcase, the_readme_names_mount_and_every_parameter);
+	tcase_add_test(tcase, a_name_with_odd_bytes_stays_one_field_of_one_line);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
