@@ -19,6 +19,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
+	fs->defaults_changed_ms = fs->root_changed_ms;
 	fs->new_mode = 0777 & ~conf->umask;
 	fs->new_uid = conf->uid;
 	fs->new_gid = conf->gid;
@@ -103,7 +104,7 @@ bool fs_visible(struct fs *fs, const struct node *node, const struct job *job)
 	return refusal != NULL;
 }
 
-static int draft_text(struct draft *draft, char **text, size_t *len)
+int fs_draft_text(struct draft *draft, char **text, size_t *len)
 {
 	struct draft_info info;
 	draft_info(draft, &info);
@@ -120,12 +121,13 @@ static const struct job *next_job(void *ctx, uint64_t after)
 	return engine_next(((struct fs *)ctx)->engine, after);
 }
 
-static int render(struct fs *fs, const struct node *node, const struct job *job, char **text,
-		  size_t *len)
+static int render(struct fs *fs, const struct node *node, const struct job *job,
+		  const char *defaults, char **text, size_t *len)
 {
 	struct node_input in = { .job = job,
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
+				 .defaults = defaults,
 				 .next = next_job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
@@ -154,7 +156,7 @@ static int error_text(struct fs *fs, const struct node *node, const struct job *
 {
 	char *refusal = fs_job_refusal(fs, job->number);
 	if (!refusal)
-		return render(fs, node, job, text, len);
+		return render(fs, node, job, NULL, text, len);
 	int n = asprintf(text, "%s\n", refusal);
 	free(refusal);
 	*len = n > 0 ? (size_t)n : 0;
@@ -172,9 +174,26 @@ static int job_text(struct fs *fs, const struct node *node, const struct job *jo
 					? fs_overlay(fs, job->number, node->kind)
 					: NULL;
 	if (!overlay)
-		return render(fs, node, job, text, len);
-	int r = draft_text(overlay, text, len);
+		return render(fs, node, job, NULL, text, len);
+	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
+	return r;
+}
+
+static int defaults_text(struct fs *fs, const struct node *node, char **text, size_t *len)
+{
+	struct draft *overlay = draft_find(fs->drafts, FUSE_ROOT_ID, node->name);
+	char *defaults = NULL;
+	int r;
+	if (overlay) {
+		r = fs_draft_text(overlay, text, len);
+		draft_put(overlay);
+		return r;
+	}
+	r = engine_defaults(fs->engine, &defaults);
+	if (r == 0)
+		r = render(fs, node, NULL, defaults, text, len);
+	free(defaults);
 	return r;
 }
 
@@ -184,8 +203,10 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	const struct node *node = node_of(kind);
 	if (!node || !node->render)
 		return -EISDIR;
+	if (kind == NODE_DEFAULTS)
+		return defaults_text(fs, node, text, len);
 	if (node->parent == NODE_ROOT)
-		return render(fs, node, NULL, text, len);
+		return render(fs, node, NULL, NULL, text, len);
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
@@ -216,6 +237,10 @@ static int attr_root_file(struct fs *fs, const struct node *node, struct stat *s
 	if (S_ISLNK(node->mode))
 		st->st_mode = node->mode;
 	set_times(st, node->flags & NODE_VOLATILE ? fs_now(fs) : fs->started);
+	if (node->kind == NODE_DEFAULTS) {
+		*timeout = 0;
+		set_times(st, time_of_ms(fs->defaults_changed_ms));
+	}
 	if (node->kind == NODE_NEW) {
 		*timeout = 0;
 		st->st_mode = S_IFDIR | fs->new_mode;

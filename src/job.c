@@ -49,8 +49,8 @@ void job_clear_outputs(struct job *job)
 
 struct job_output *job_add_output(struct job *job)
 {
-	struct job_output *outputs =
-		realloc(job->outputs, (job->output_count + 1) * sizeof(*outputs));
+	struct job_output *outputs = realloc(job->outputs,
+					     (job->output_count + 1) * sizeof(*outputs));
 
 	if (!outputs)
 		return NULL;

@@ -83,6 +83,11 @@ static void render_jobs(const struct node_input *in, FILE *out)
 	}
 }
 
+static void render_defaults(const struct node_input *in, FILE *out)
+{
+	fputs(in->defaults ? in->defaults : "{}\n", out);
+}
+
 static void render_params(const struct node_input *in, FILE *out)
 {
 	fputs(in->text[JOB_TEXT_PARAMS], out);
@@ -161,6 +166,7 @@ static const struct node table[] = {
 	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
 	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL },
 	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
+	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           render_defaults },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },
 	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           render_status },

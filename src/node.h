@@ -28,6 +28,7 @@ enum node_kind {
 	NODE_BY_NAME,
 	NODE_LATEST,
 	NODE_JOBS,
+	NODE_DEFAULTS,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
 	/* number is a job's */
@@ -67,6 +68,7 @@ struct node_input {
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
 	const char *source;          /* the mount's SOURCE, as given */
 	const char *mountpoint;
+	const char *defaults; /* the text of defaults.json; NULL: none */
 	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
 	 */
 	const struct job *(*next)(void *ctx, uint64_t after);
