@@ -84,7 +84,8 @@ static int copy_strings(struct job *to, const struct job *from)
 	if (job_set(&to->name, from->name) < 0 || job_set(&to->label, from->label) < 0 ||
 	    job_set(&to->word, from->word) < 0 || job_set(&to->request_id, from->request_id) < 0 ||
 	    job_set(&to->polling_url, from->polling_url) < 0 ||
-	    job_set(&to->error, from->error) < 0)
+	    job_set(&to->error, from->error) < 0 || job_set(&to->warning, from->warning) < 0 ||
+	    job_set(&to->origin, from->origin) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->output_count; i++) {
 		struct job_output *output = job_add_output(to);
@@ -145,6 +146,8 @@ void job_put(const struct job *job)
 	free(mine->request_id);
 	free(mine->polling_url);
 	free(mine->error);
+	free(mine->warning);
+	free(mine->origin);
 	free(mine);
 }
 
@@ -277,7 +280,8 @@ static int buy(struct job *job, const struct job_event *event, struct strings *s
 	drop(&job->polling_url);
 	drop(&job->word);
 	job_clear_outputs(job);
-	take(&job->error, &strings->reason);
+	drop(&job->error);
+	take(&job->warning, &strings->reason);
 	job->error_errno = 0;
 	job->attempts++;
 	job->failures = 0;

@@ -76,10 +76,13 @@ struct job {
 	char *word;        /* the service's own status word; NULL before it answered */
 	char *request_id;  /* NULL until known */
 	char *polling_url; /* as the service gave it; NULL: build the documented one */
-	char *error;     /* for the person: what happened, whether it cost money, what to do; NULL:
-			    nothing to say */
-	int error_errno; /* what the writer who waits for this submission gets: 0 or a positive
-			    errno */
+	char *error;   /* for the person: what happened, whether it cost money, what to do; NULL:
+			  nothing to say */
+	char *warning; /* what is unusual about what was asked for, a line each; NULL: nothing */
+	char *origin;  /* the line of the batch that asked for it: no two jobs have the same; NULL:
+			  none */
+	int error_errno;    /* what the writer who waits for this submission gets: 0 or a positive
+			       errno */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
 	unsigned failures;  /* tries in a row of the present attempt, or polls in a row, that failed
 			     */
@@ -155,7 +158,8 @@ struct job_event {
 	const char *request_id;  /* ACCEPTED, ATTACH */
 	const char *polling_url; /* ACCEPTED; may be NULL */
 	const char *word;        /* ACCEPTED, STATUS: the service's status word */
-	const char *reason;      /* for the error file, a sentence or two; NULL: nothing to say */
+	const char *reason;      /* for the error file, a sentence or two; NULL: nothing to say. Of
+				    SUBMIT: what is unusual */
 	int error;           /* positive errno for the waiting writer: NOT_SENT, REFUSED, LOST */
 	int64_t retry_at_ms; /* NOT_SENT: wall clock of the next try */
 };

@@ -120,6 +120,8 @@ static void render_error(const struct node_input *in, FILE *out)
 {
 	if (in->job->error)
 		fprintf(out, "%s\n", in->job->error);
+	if (in->job->warning)
+		fputs(in->job->warning, out);
 }
 
 static void render_log(const struct node_input *in, FILE *out)
@@ -139,7 +141,7 @@ static bool has_request_id(const struct job *job)
 
 static bool has_error(const struct job *job)
 {
-	return job->error != NULL;
+	return job->error != NULL || job->warning != NULL;
 }
 
 #define DIR_MODE  (S_IFDIR | 0755)

@@ -21,8 +21,8 @@
 #define JOB_COLUMNS                                                                                \
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
-	"gid, mode, output_unreachable"
-#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	"gid, mode, output_unreachable, origin, warning"
+#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
 
 static const char *const sql[STORE_STATEMENTS] = {
@@ -78,6 +78,7 @@ int store_errno(sqlite3 *db, int rc)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return -EBUSY;
 	case SQLITE_TOOBIG: return -EFBIG;
+	case SQLITE_CONSTRAINT: return -EEXIST;
 	case SQLITE_PERM: return -EACCES;
 	case SQLITE_IOERR:
 	case SQLITE_CANTOPEN: return db ? disk_errno(db) : -EIO;
@@ -227,6 +228,8 @@ static void put_job(struct cursor *c, const struct job *job)
 	put_int(c, job->gid);
 	put_int(c, job->mode);
 	put_int(c, job->output_unreachable);
+	put_text(c, job->origin);
+	put_text(c, job->warning);
 }
 
 static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)
@@ -304,24 +307,43 @@ static int write_rest(struct store_db *db, uint64_t number, const struct job *jo
 	return r;
 }
 
+static int insert_locked(struct store_db *db, const struct job *job,
+			 const struct store_texts *texts, uint64_t *number)
+{
+	struct cursor c = statement(db, STORE_INSERT_JOB);
+	int r;
+
+	put_job(&c, job);
+	r = run(db, &c);
+	if (r)
+		return r;
+	*number = (uint64_t)sqlite3_last_insert_rowid(db->handle);
+	return write_rest(db, *number, job, texts);
+}
+
+static int update_locked(struct store_db *db, const struct job *job,
+			 const struct store_texts *texts)
+{
+	struct cursor c = statement(db, STORE_UPDATE_JOB);
+	int r;
+
+	put_job(&c, job);
+	put_int(&c, (int64_t)job->number);
+	r = run(db, &c);
+	if (!r && sqlite3_changes(db->handle) == 0)
+		r = -ENOENT;
+	return r ? r : write_rest(db, job->number, job, texts);
+}
+
 int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
 		 uint64_t *number)
 {
-	struct store_db *db = &store->writer;
 	uint64_t given = 0;
-	struct cursor c;
 	int r = begin(store);
 
 	if (r)
 		return r;
-	c = statement(db, STORE_INSERT_JOB);
-	put_job(&c, job);
-	r = run(db, &c);
-	if (!r) {
-		given = (uint64_t)sqlite3_last_insert_rowid(db->handle);
-		r = write_rest(db, given, job, texts);
-	}
-	r = end(store, r);
+	r = end(store, insert_locked(&store->writer, job, texts, &given));
 	if (!r)
 		*number = given;
 	return r;
@@ -329,21 +351,33 @@ int store_insert(struct store *store, const struct job *job, const struct store_
 
 int store_update(struct store *store, const struct job *job, const struct store_texts *texts)
 {
-	struct store_db *db = &store->writer;
-	struct cursor c;
 	int r = begin(store);
 
-	if (r)
+	return r ? r : end(store, update_locked(&store->writer, job, texts));
+}
+
+int store_apply(struct store *store, struct store_change *changes, size_t count)
+{
+	uint64_t *given = calloc(count ? count : 1, sizeof(*given));
+	int r = given ? begin(store) : -ENOMEM;
+
+	if (r) {
+		free(given);
 		return r;
-	c = statement(db, STORE_UPDATE_JOB);
-	put_job(&c, job);
-	put_int(&c, (int64_t)job->number);
-	r = run(db, &c);
-	if (!r && sqlite3_changes(db->handle) == 0)
-		r = -ENOENT;
-	if (!r)
-		r = write_rest(db, job->number, job, texts);
-	return end(store, r);
+	}
+	for (size_t i = 0; !r && i < count; i++) {
+		struct store_change *change = &changes[i];
+
+		r = change->job->number
+			    ? update_locked(&store->writer, change->job, &change->texts)
+			    : insert_locked(&store->writer, change->job, &change->texts, &given[i]);
+	}
+	r = end(store, r);
+	for (size_t i = 0; !r && i < count; i++)
+		if (given[i])
+			changes[i].job->number = given[i];
+	free(given);
+	return r;
 }
 
 int store_forget(struct store *store, uint64_t number)
@@ -401,6 +435,8 @@ static int take_job(struct cursor *c, struct job *job)
 	job->gid = (gid_t)take_int(c);
 	job->mode = (mode_t)take_int(c);
 	job->output_unreachable = take_int(c) != 0;
+	take_text(c, &job->origin);
+	take_text(c, &job->warning);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;
 }
