@@ -77,6 +77,10 @@ static int prepare(struct engine *engine, const struct change *change, const str
 	r = change->edit ? change->edit(engine, after, change->arg) : 0;
 	if (r < 0)
 		return r;
+	if (change->event && change->event->kind == JOB_EVENT_SUBMIT)
+		r = engine_afford(engine, after, change->event);
+	if (r < 0)
+		return r;
 	if (change->event)
 		actions = job_apply(after, change->event);
 	else
@@ -184,6 +188,7 @@ static int change_locked(struct engine *engine, struct change *change, const str
 {
 	struct entry *entry = NULL;
 	char *line = NULL;
+	engine->reserved = 0;
 	int actions = prepare(engine, change, before, after, &line);
 	int r = actions < 0 ? actions : 0;
 

@@ -102,6 +102,7 @@ struct engine {
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
 	struct queue queues[QUEUES]; /* [table] */
+	int64_t reserved;            /* [write] for SUBMITs of the commit that is being prepared */
 };
 
 /* One change of one job: edit, event, commit, show, tell. */
@@ -150,6 +151,14 @@ void engine_unlink_watch_locked(struct entry *entry, struct engine_watch *watch)
 
 /* Sets the timer of KIND to DELAY_MS from now. */
 void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, int64_t delay_ms);
+
+/* May JOB be submitted? 0: it is reserved; -EDQUOT: the budget has no room for EVENT's price.
+ * `write` is held until the job is committed. */
+int engine_afford(struct engine *engine, const struct job *job, const struct job_event *event);
+/* When to submit JOB, whose attempt was just heard to have ended in ERROR, again; 0: not. */
+int64_t engine_retry_at(const struct engine *engine, const struct job *job);
+/* The time has come; network thread, no place in the queue is taken. */
+void engine_retry(struct engine *engine, const struct job *job);
 
 /* The three activities; network thread, the queue's place is taken. */
 void engine_send(struct engine *engine, uint64_t number);

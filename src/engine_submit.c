@@ -335,6 +335,8 @@ void engine_send(struct engine *engine, uint64_t number)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (job && job_will_retry(job))
+		engine_retry(engine, job);
 	job_put(job);
 }
 
@@ -402,6 +404,7 @@ int engine_submit(struct engine *engine, uint64_t *number, const char *label,
 		r = -ENOMEM;
 	if (r == 0) {
 		event.reason = warnings = params_warnings(params);
+		event.price = price_of(&engine->conf.prices, params_texture_size(params));
 		/* An answer to an earlier attempt must never be taken for one to this. */
 		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
 		r = engine_change(engine, &change);

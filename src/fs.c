@@ -121,12 +121,15 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 		  size_t *len)
 {
 	struct node_input in = { .job = job,
+				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
 				 .next = next_job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
-	int r = 0;
+	struct price_account account = { 0 };
+	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
+	in.account = &account;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
 		if (job && node->texts & 1u << i)

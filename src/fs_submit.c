@@ -261,9 +261,12 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 	bool drop = node_kind(ask->parent) == NODE_NEW;
 	int r = drop ? ask_new(fs, ask, content->params, &job, &why)
 		     : ask_job(fs, ask, use, content, &job);
+	char *too_dear = r == -EDQUOT ? engine_over_budget(fs->engine, content->params) : NULL;
 	params_free(content->params);
 	if (r) {
-		ask_answer(ask, refuse(fs, ask, why ? why : why_not(-r), -r));
+		why = too_dear ? too_dear : why ? why : why_not(-r);
+		ask_answer(ask, refuse(fs, ask, why, -r));
+		free(too_dear);
 		return;
 	}
 	draft_set_job(ask->draft, job);
