@@ -138,6 +138,24 @@ static int set_umask(struct config *config, const char *value)
 	return end == value || *end || mask > 0777 ? -EINVAL : 0;
 }
 
+static int parse_id(const char *value, unsigned *id)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+	*id = (unsigned)n;
+	return end == value || *end || n >= UINT_MAX ? -EINVAL : 0;
+}
+
+static int set_uid(struct config *config, const char *value)
+{
+	return parse_id(value, &config->uid);
+}
+
+static int set_gid(struct config *config, const char *value)
+{
+	return parse_id(value, &config->gid);
+}
+
 static int set_ready_fd(struct config *config, const char *value)
 {
 	char *end;
@@ -178,6 +196,8 @@ static const struct option options[] = {
 	  "SIZE:USD[:SIZE:USD...]  estimate by texture_size (1024:0.30:2048:0.42:4096:0.42)" },
 	{ "retry_errors", true, set_retry_errors,
 	  "N  submit what ended in ERROR, which is not charged, again so often (0)" },
+	{ "uid", true, set_uid, "N  owner of the mount's own files, new/ among them (who mounts)" },
+	{ "gid", true, set_gid, "N  their group" },
 	{ "umask", true, set_umask,
 	  "OCTAL  permissions taken from every file (022): who may write may spend" },
 	{ "log", true, set_log, "error|warn|info|debug  how much is logged (warn)" },
