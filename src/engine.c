@@ -108,6 +108,7 @@ void engine_free(struct engine *engine)
 	for (int kind = 0; kind < QUEUES; kind++)
 		sched_release(&engine->queues[kind].sched);
 	table_release(&engine->table);
+	params_free(engine->defaults);
 	pthread_mutex_destroy(&engine->write);
 	pthread_mutex_destroy(&engine->table_lock);
 	free(engine->gateway);
@@ -310,7 +311,7 @@ int64_t engine_tick(struct engine *engine)
 static int take_loaded(void *arg, struct job *job)
 {
 	struct engine *engine = arg;
-	struct entry *entry = engine_entry_new(engine);
+	struct entry *entry = engine_entry_new(engine, 1);
 
 	if (!entry) {
 		job_put(job);
@@ -347,7 +348,10 @@ int engine_load(struct engine *engine)
 {
 	const struct job *job;
 	uint64_t number = 0;
-	int r = store_load(engine->store, take_loaded, engine);
+	int r = engine_load_defaults(engine);
+
+	if (r == 0)
+		r = store_load(engine->store, take_loaded, engine);
 
 	while (r == 0 && (job = engine_next(engine, number)) != NULL) {
 		number = job->number;
@@ -398,6 +402,11 @@ const struct job *engine_find_request(struct engine *engine, const char *request
 const struct job *engine_find_label(struct engine *engine, const char *label)
 {
 	return look_up(engine, KEY_LABEL, label);
+}
+
+const struct job *engine_find_origin(struct engine *engine, const char *origin)
+{
+	return look_up(engine, KEY_ORIGIN, origin);
 }
 
 const struct job *engine_latest(struct engine *engine)

@@ -29,14 +29,13 @@ static int spent_since(struct engine *engine, int64_t since_ms, int64_t *sum, in
 	return r;
 }
 
-int engine_afford(struct engine *engine, const struct job *job, const struct job_event *event)
+int engine_afford(struct engine *engine, const struct job_event *event)
 {
 	const struct price_budget *budget = &engine->conf.budget;
 	int64_t spent;
 	int r;
 
-	/* Those that cannot be submitted are refused for that. */
-	if (!budget->set || !job_is(job, JOB_IN(JOB_DRAFT) | JOB_RETRIABLE_STATES))
+	if (!budget->set)
 		return 0;
 	r = spent_since(engine, price_period_start(budget->period, event->now_ms), &spent, NULL);
 	if (r < 0)

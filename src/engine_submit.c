@@ -386,37 +386,6 @@ int engine_recover(struct engine *engine, const struct job *job)
 
 /* What users do */
 
-int engine_submit(struct engine *engine, uint64_t *number, const char *label,
-		  const struct engine_owner *owner, struct params *params)
-{
-	struct job_event event = { .kind = JOB_EVENT_SUBMIT, .now_ms = engine_wall(engine) };
-	struct change change = { .number = *number, .event = &event };
-	char *body = NULL, *warnings = NULL;
-	int r = 0;
-
-	if (engine->conf.read_only)
-		return -EROFS;
-	if (!params_has_seed(params))
-		r = params_set_seed(params, engine_random(engine));
-	if (r == 0 && !(body = params_format(params)))
-		r = -ENOMEM;
-	if (r == 0 && !*number && !(change.fresh = engine_fresh(engine, label, owner)))
-		r = -ENOMEM;
-	if (r == 0) {
-		event.reason = warnings = params_warnings(params);
-		event.price = price_of(&engine->conf.prices, params_texture_size(params));
-		/* An answer to an earlier attempt must never be taken for one to this. */
-		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
-		r = engine_change(engine, &change);
-	}
-	free(body);
-	free(warnings);
-	if (r < 0)
-		return r;
-	*number = change.number;
-	return 0;
-}
-
 static int edit_draft(struct engine *engine, struct job *job, void *arg)
 {
 	(void)engine, (void)arg;
