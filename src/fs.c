@@ -128,8 +128,12 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
 	struct price_account account = { 0 };
-	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
+	char *defaults = NULL;
+	int r = node->kind == NODE_SPEND  ? engine_account(fs->engine, &account)
+		: node->kind == NODE_COST ? engine_defaults(fs->engine, &defaults)
+					  : 0;
 	in.account = &account;
+	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
 		if (job && node->texts & 1u << i)
@@ -146,6 +150,7 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	}
 	for (int i = 0; i < JOB_TEXTS; i++)
 		free(texts[i]);
+	free(defaults);
 	return r;
 }
 
@@ -261,7 +266,10 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 			 struct stat *st, double *timeout)
 {
 	bool writable = node_is_writable(node, job);
-	*timeout = writable || node->kind == NODE_ERROR ? 0 : FS_TIMEOUT;
+	/* A draft's cost follows the defaults. */
+	*timeout = writable || node->kind == NODE_ERROR || job_is(job, JOB_IN(JOB_DRAFT))
+			   ? 0
+			   : FS_TIMEOUT;
 	st->st_mode = S_IFREG | ((writable ? 0666 : 0444) & ~fs->conf.umask & (job->mode | 0111));
 	if (node->flags & NODE_UNLISTED)
 		return 0;

@@ -105,19 +105,18 @@ static void render_params(const struct node_input *in, FILE *out)
 	fputs(in->text[JOB_TEXT_PARAMS], out);
 }
 
-/* None but the defaults while there are none; NULL: no memory. */
-static struct params *params_of(const struct node_input *in)
+/* An empty set where TEXT is none yet; NULL: no memory. */
+static struct params *parse_params(const char *text)
 {
 	char error[PARAMS_ERROR_MAX];
 	struct params *params;
-	const char *text = in->text[JOB_TEXT_PARAMS];
 	return params_parse(text, strlen(text), &params, error) == PARAMS_OK ? params
 									     : params_new();
 }
 
 static void render_image_url(const struct node_input *in, FILE *out)
 {
-	struct params *params = params_of(in);
+	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
 	if (params && params_image_url(params))
 		fprintf(out, "%s\n", params_image_url(params));
 	params_free(params);
@@ -173,14 +172,27 @@ static const char *why_free(const struct job *job)
 	}
 }
 
+/* What was sent has the defaults of its time. */
+static long texture_size_of(const struct node_input *in)
+{
+	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
+	struct params *defaults = in->defaults && job_is(in->job, JOB_IN(JOB_DRAFT))
+					  ? parse_params(in->defaults)
+					  : NULL;
+	if (params && defaults)
+		params_fill(params, defaults);
+	long size = params ? params_texture_size(params) : 0;
+	params_free(params);
+	params_free(defaults);
+	return size;
+}
+
 /* Each line begins with its number: a script may add them up. */
 static void render_cost(const struct node_input *in, FILE *out)
 {
 	const struct job *job = in->job;
-	struct params *params = params_of(in);
-	long size = params ? params_texture_size(params) : 0;
+	long size = texture_size_of(in);
 	char text[PRICE_TEXT_MAX];
-	params_free(params);
 	if (why_free(job))
 		fprintf(out, "0.00 USD (%s)\n", why_free(job));
 	else

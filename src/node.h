@@ -68,6 +68,7 @@ static inline unsigned node_kind(uint64_t ino)
 struct node_input {
 	const struct job *job;       /* files of a job */
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
+	const char *defaults;        /* of parameters, as JSON; NULL: none. For `cost` alone */
 	const struct price_list *prices;
 	const struct price_account *account; /* for `spend` alone */
 	const char *source;                  /* the mount's SOURCE, as given */

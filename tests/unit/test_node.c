@@ -194,6 +194,30 @@ static const struct {
 	{ JOB_ERROR, "0.00 USD (ERROR is not charged)\n" },
 };
 
+START_TEST(a_draft_costs_what_the_defaults_say)
+{
+	struct price_list prices = price_list_default();
+	struct job *job = job_in(JOB_DRAFT);
+	struct node_input in = { .job = job,
+				 .prices = &prices,
+				 .defaults = "{\"texture_size\": 1024}" };
+	static const struct {
+		const char *params, *says;
+	} rows[] = { { "", "0.30 USD if" }, { "{\"texture_size\": 4096}", "0.42 USD if" } };
+	for (int i = 0; i < ROWS(rows); i++) {
+		char *text = NULL;
+		size_t len;
+		FILE *out = open_memstream(&text, &len);
+		in.text[JOB_TEXT_PARAMS] = rows[i].params;
+		node_of(NODE_COST)->render(&in, out);
+		fclose(out);
+		ck_assert_ptr_eq(strstr(text, rows[i].says), text);
+		free(text);
+	}
+	job_put(job);
+}
+END_TEST
+
 START_TEST(cost_says_what_is_known)
 {
 	static const char earlier[] = "0.42 USD for earlier attempts (estimate)\n";
@@ -314,6 +338,7 @@ int main(void)
 	tcase_add_loop_test(tcase, files_are_seen_and_written_by_state, 0, ROWS(seen));
 	tcase_add_test(tcase, an_output_is_seen_once_its_size_is_known);
 	tcase_add_loop_test(tcase, renderers_say, 0, ROWS(rendered));
+	tcase_add_test(tcase, a_draft_costs_what_the_defaults_say);
 	tcase_add_loop_test(tcase, cost_says_what_is_known, 0, ROWS(costs));
 	tcase_add_test(tcase, spend_says_what_is_left);
 	tcase_add_test(tcase, the_error_is_a_line);
