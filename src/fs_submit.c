@@ -254,6 +254,22 @@ static const char *why_not(int error)
 	}
 }
 
+/* What was written is in the books now. Once it is submitted, whatever was refused of the job's
+ * other files is over, too. */
+static void drop_overlays(struct fs *fs, const struct fs_ask *ask, bool submitted)
+{
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind)) {
+		struct draft *overlay = submitted || strcmp(node->name, ask->name) == 0
+						? fs_overlay(fs, node_number(ask->parent),
+							     node->kind)
+						: NULL;
+		if (overlay)
+			draft_unlink(overlay);
+		draft_put(overlay);
+	}
+}
+
 static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
 		      struct draft_content *content)
 {
@@ -271,11 +287,8 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 		return;
 	}
 	draft_set_job(ask->draft, job);
-	struct draft *overlay = drop ? NULL : draft_find(fs->drafts, ask->parent, ask->name);
-	if (overlay) {
-		draft_unlink(overlay);
-		draft_put(overlay);
-	}
+	if (!drop)
+		drop_overlays(fs, ask, job != 0);
 	if (job)
 		ask_wait(fs, ask, job,
 			 use == DRAFT_REQUEST_ID ? engine_attachment_settled
