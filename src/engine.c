@@ -451,7 +451,8 @@ bool engine_attachment_settled(const struct job *job)
 
 bool engine_job_ended(const struct job *job)
 {
-	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT));
+	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT)) &&
+	       !job_will_retry(job);
 }
 
 bool engine_watch(struct engine *engine, struct engine_watch *watch)

@@ -83,6 +83,10 @@ static int prepare(struct engine *engine, const struct change *change, const str
 		after->changed_ms = engine_wall(engine);
 	if (actions < 0)
 		return actions;
+	if (change->event && change->event->kind == JOB_EVENT_SUBMIT)
+		r = engine_afford(engine, change->event);
+	if (r < 0)
+		return r;
 	if (before && settle_name(engine, after) < 0)
 		return -ENOMEM;
 	if (change->event)
@@ -237,6 +241,7 @@ static void change_locked(struct engine *engine, struct step *steps, size_t coun
 {
 	int r;
 
+	engine->reserved = 0;
 	for (size_t i = 0; i < count; i++)
 		begin_step(engine, &steps[i], i + 1);
 	r = commit(engine, steps, count);

@@ -102,6 +102,7 @@ struct engine {
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
 	struct queue queues[QUEUES]; /* [table] */
+	int64_t reserved;            /* [write] for SUBMITs of the commit that is being prepared */
 	struct params *defaults;     /* [table]; NULL: none */
 };
 
@@ -155,6 +156,14 @@ void engine_unlink_watch_locked(struct entry *entry, struct engine_watch *watch)
 
 /* Sets the timer of KIND to DELAY_MS from now. */
 void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, int64_t delay_ms);
+
+/* May EVENT, a SUBMIT, be committed? 0: its price is reserved; -EDQUOT: the budget has no room for
+ * it. `write` is held until the commit. */
+int engine_afford(struct engine *engine, const struct job_event *event);
+/* When to submit JOB, whose attempt was just heard to have ended in ERROR, again; 0: not. */
+int64_t engine_retry_at(const struct engine *engine, const struct job *job);
+/* The time has come; network thread, no place in the queue is taken. */
+void engine_retry(struct engine *engine, const struct job *job);
 
 /* The three activities; network thread, the queue's place is taken. */
 void engine_send(struct engine *engine, uint64_t number);

@@ -43,6 +43,7 @@ static int prepare_purchase(struct engine *engine, struct purchase *purchase, st
 		.kind = JOB_EVENT_SUBMIT,
 		.now_ms = engine_wall(engine),
 		.reason = purchase->warnings,
+		.price = price_of(&engine->conf.prices, params_texture_size(order->params)),
 	};
 	*change = (struct change){
 		.number = order->number,

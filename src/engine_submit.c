@@ -335,6 +335,8 @@ void engine_send(struct engine *engine, uint64_t number)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (job && job_will_retry(job))
+		engine_retry(engine, job);
 	job_put(job);
 }
 

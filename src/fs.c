@@ -121,17 +121,23 @@ static const struct job *next_job(void *ctx, uint64_t after)
 	return engine_next(((struct fs *)ctx)->engine, after);
 }
 
-static int render(struct fs *fs, const struct node *node, const struct job *job,
-		  const char *defaults, char **text, size_t *len)
+static int render(struct fs *fs, const struct node *node, const struct job *job, char **text,
+		  size_t *len)
 {
 	struct node_input in = { .job = job,
+				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
-				 .defaults = defaults,
 				 .next = next_job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
-	int r = 0;
+	struct price_account account = { 0 };
+	char *defaults = NULL;
+	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
+	if (node->kind == NODE_COST || node->kind == NODE_DEFAULTS)
+		r = engine_defaults(fs->engine, &defaults);
+	in.account = &account;
+	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
 		if (job && node->texts & 1u << i)
@@ -148,6 +154,7 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	}
 	for (int i = 0; i < JOB_TEXTS; i++)
 		free(texts[i]);
+	free(defaults);
 	return r;
 }
 
@@ -156,7 +163,7 @@ static int error_text(struct fs *fs, const struct node *node, const struct job *
 {
 	char *refusal = fs_job_refusal(fs, job->number);
 	if (!refusal)
-		return render(fs, node, job, NULL, text, len);
+		return render(fs, node, job, text, len);
 	int n = asprintf(text, "%s\n", refusal);
 	free(refusal);
 	*len = n > 0 ? (size_t)n : 0;
@@ -174,26 +181,21 @@ static int job_text(struct fs *fs, const struct node *node, const struct job *jo
 					? fs_overlay(fs, job->number, node->kind)
 					: NULL;
 	if (!overlay)
-		return render(fs, node, job, NULL, text, len);
+		return render(fs, node, job, text, len);
 	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
 }
 
-static int defaults_text(struct fs *fs, const struct node *node, char **text, size_t *len)
+static int root_text(struct fs *fs, const struct node *node, char **text, size_t *len)
 {
-	struct draft *overlay = draft_find(fs->drafts, FUSE_ROOT_ID, node->name);
-	char *defaults = NULL;
-	int r;
-	if (overlay) {
-		r = fs_draft_text(overlay, text, len);
-		draft_put(overlay);
-		return r;
-	}
-	r = engine_defaults(fs->engine, &defaults);
-	if (r == 0)
-		r = render(fs, node, NULL, defaults, text, len);
-	free(defaults);
+	struct draft *overlay = node->kind == NODE_DEFAULTS
+					? draft_find(fs->drafts, FUSE_ROOT_ID, node->name)
+					: NULL;
+	if (!overlay)
+		return render(fs, node, NULL, text, len);
+	int r = fs_draft_text(overlay, text, len);
+	draft_put(overlay);
 	return r;
 }
 
@@ -203,10 +205,8 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	const struct node *node = node_of(kind);
 	if (!node || !node->render)
 		return -EISDIR;
-	if (kind == NODE_DEFAULTS)
-		return defaults_text(fs, node, text, len);
 	if (node->parent == NODE_ROOT)
-		return render(fs, node, NULL, NULL, text, len);
+		return root_text(fs, node, text, len);
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
@@ -286,7 +286,10 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 			 struct stat *st, double *timeout)
 {
 	bool writable = node_is_writable(node, job);
-	*timeout = writable || node->kind == NODE_ERROR ? 0 : FS_TIMEOUT;
+	/* A draft's cost follows the defaults. */
+	*timeout = writable || node->kind == NODE_ERROR || job_is(job, JOB_IN(JOB_DRAFT))
+			   ? 0
+			   : FS_TIMEOUT;
 	st->st_mode = S_IFREG | ((writable ? 0666 : 0444) & ~fs->conf.umask & (job->mode | 0111));
 	if (node->flags & NODE_UNLISTED)
 		return 0;

@@ -365,7 +365,13 @@ static int make_orders(struct orders *orders, struct fs_batch *batch,
 	return r;
 }
 
-static void note_outcomes(const struct orders *orders)
+static char *why_refused(struct fs *fs, const struct engine_order *order)
+{
+	char *why = order->error == -EDQUOT ? engine_over_budget(fs->engine, order->params) : NULL;
+	return why ? why : strdup(fs_why_not(-order->error));
+}
+
+static void note_outcomes(struct fs *fs, const struct orders *orders)
 {
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct engine_order *order = &orders->list[i];
@@ -375,7 +381,7 @@ static void note_outcomes(const struct orders *orders)
 			continue;
 		}
 		line->error = -order->error;
-		line->why = strdup(fs_why_not(-order->error));
+		line->why = why_refused(fs, order);
 	}
 }
 
@@ -422,7 +428,7 @@ void fs_ask_batch(struct fs *fs, const struct fs_ask *ask, struct draft_content 
 	struct orders orders = { 0 };
 	if (batch && make_orders(&orders, batch, content) == 0) {
 		submit(fs, ask, &orders);
-		note_outcomes(&orders);
+		note_outcomes(fs, &orders);
 		remember(fs, batch);
 		wait_for(fs, ask, batch);
 	} else {

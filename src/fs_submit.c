@@ -280,6 +280,22 @@ const char *fs_why_not(int error)
 	}
 }
 
+/* What was written is in the books now. Once it is submitted, whatever was refused of the job's
+ * other files is over, too. */
+static void drop_overlays(struct fs *fs, const struct fs_ask *ask, bool submitted)
+{
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind)) {
+		struct draft *overlay = submitted || strcmp(node->name, ask->name) == 0
+						? fs_overlay(fs, node_number(ask->parent),
+							     node->kind)
+						: NULL;
+		if (overlay)
+			draft_unlink(overlay);
+		draft_put(overlay);
+	}
+}
+
 static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
 		      struct draft_content *content)
 {
@@ -288,17 +304,17 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 	bool drop = node_kind(ask->parent) == NODE_NEW;
 	int r = drop ? ask_new(fs, ask, use, content->params, &job, &why)
 		     : ask_job(fs, ask, use, content, &job);
+	char *too_dear = r == -EDQUOT ? engine_over_budget(fs->engine, content->params) : NULL;
 	params_free(content->params);
 	if (r) {
-		fs_answer(ask, fs_refuse(fs, ask, why ? why : fs_why_not(-r), -r));
+		why = too_dear ? too_dear : why ? why : fs_why_not(-r);
+		fs_answer(ask, fs_refuse(fs, ask, why, -r));
+		free(too_dear);
 		return;
 	}
 	draft_set_job(ask->draft, job);
-	struct draft *overlay = drop ? NULL : draft_find(fs->drafts, ask->parent, ask->name);
-	if (overlay) {
-		draft_unlink(overlay);
-		draft_put(overlay);
-	}
+	if (!drop)
+		drop_overlays(fs, ask, job != 0);
 	if (job)
 		ask_wait(fs, ask, job,
 			 use == DRAFT_REQUEST_ID ? engine_attachment_settled

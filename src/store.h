@@ -42,6 +42,10 @@ struct store_texts {
 	const char *log_line; /* appended, with the job's changed_ms as its time: "TIME LINE\n" */
 };
 
+/* Every job is written with the charge of its present attempt (job->attempts, job_cost()), dated by
+ * the attempt's first record. Charges are never deleted, but for that of a WAITING job that is
+ * forgotten: it was not sent. */
+
 /* Makes a new job: *NUMBER is its number, above every number ever given. JOB->number is ignored.
  * TEXTS may be NULL. -EEXIST: another job has its origin. */
 int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
@@ -61,8 +65,12 @@ struct store_change {
  * store_update. */
 int store_apply(struct store *store, struct store_change *changes, size_t count);
 
-/* Deletes a job and its texts. Its number stays used. */
+/* Deletes a job and its texts. Its number stays used, and its charges stay in the books. */
 int store_forget(struct store *store, uint64_t number);
+
+/* The charges of attempts made at SINCE_MS or later, in micro-dollars, summed by the state that
+ * each attempt was last in. */
+int store_spent(struct store *store, int64_t since_ms, int64_t spent[JOB_STATES]);
 
 /* A text: heap, NUL-terminated, *LEN without the NUL. A text that was never set is "" (0). -ENOENT:
  * no such job. */

@@ -54,7 +54,63 @@ static const char *const formats[STORE_FORMAT] = {
 	"ALTER TABLE job ADD COLUMN warning TEXT;"
 	"CREATE UNIQUE INDEX job_origin ON job (origin) WHERE origin IS NOT NULL;"
 	"CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* The formats before recorded no prices: they are estimated by the price list of its time.
+	 */
+	"ALTER TABLE job ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN price INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN earlier INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE charge ("
+	" number INTEGER, attempt INTEGER, at_ms INTEGER NOT NULL, state TEXT NOT NULL,"
+	" micros INTEGER NOT NULL, PRIMARY KEY (number, attempt)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX charge_time ON charge (at_ms, state, micros);"
+	"UPDATE job SET price = 420000 WHERE attempts > 0;"
+	"UPDATE job SET price = 300000 WHERE attempts > 0 AND number IN ("
+	" SELECT number FROM text WHERE which = 0"
+	" AND CAST(body AS TEXT) LIKE '%\"texture_size\": 1024%');"
+	"INSERT INTO charge SELECT number, attempts,"
+	" CASE submitted_ms WHEN 0 THEN created_ms ELSE submitted_ms END, state,"
+	" CASE WHEN state IN ('REFUSED', 'ERROR') THEN 0 ELSE price END"
+	" FROM job WHERE attempts > 0;",
 };
+
+/* What the system said about the disk, where it is one of the errors that SQLite can have met. */
+static int disk_errno(sqlite3 *db)
+{
+	switch (sqlite3_system_errno(db)) {
+	case ENOSPC:
+	case EDQUOT: return -ENOSPC; /* -EDQUOT is about money */
+	case EFBIG: return -EFBIG;
+	case EROFS: return -EROFS;
+	case EACCES: return -EACCES;
+	case EMFILE: return -EMFILE;
+	case ENFILE: return -ENFILE;
+	case ENOMEM: return -ENOMEM;
+	default: return -EIO;
+	}
+}
+
+int store_errno(sqlite3 *db, int rc)
+{
+	if (rc == SQLITE_IOERR_NOMEM)
+		return -ENOMEM;
+	switch (rc & 0xff) {
+	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_READONLY: return -EROFS;
+	case SQLITE_NOMEM: return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return -EUCLEAN;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return -EBUSY;
+	case SQLITE_TOOBIG: return -EFBIG;
+	case SQLITE_CONSTRAINT: return -EEXIST;
+	case SQLITE_PERM: return -EACCES;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN: return db ? disk_errno(db) : -EIO;
+	default: return -EIO;
+	}
+}
+
 struct opening {
 	struct store *store;
 	char path[PATH_MAX]; /* of jobs.db */

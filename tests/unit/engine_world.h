@@ -332,6 +332,7 @@ static inline void sim_setup(void)
 		.observer = { .changed = sim_changed },
 	};
 	sim.conf.sched = sched_policy_default();
+	sim.conf.prices = price_list_default();
 	strcpy(sim.dir, "/tmp/p3d-engine-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(sim.dir));
 	make_disk();

@@ -90,6 +90,8 @@ START_TEST(upgrades_an_older_version)
 	store_close(store);
 	shell("sqlite3 %s/jobs.db 'DROP INDEX job_origin; ALTER TABLE job DROP COLUMN origin; "
 	      "ALTER TABLE job DROP COLUMN warning; DROP TABLE setting; "
+	      "ALTER TABLE job DROP COLUMN retries; ALTER TABLE job DROP COLUMN price; "
+	      "ALTER TABLE job DROP COLUMN earlier; DROP TABLE charge; "
 	      "PRAGMA user_version = 1'",
 	      dir);
 	open_store();
