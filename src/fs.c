@@ -16,6 +16,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->drafts = draft_box_new();
 	pthread_mutex_init(&fs->park_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
+	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
 	fs->new_mode = 0777 & ~conf->umask;
@@ -42,9 +43,11 @@ void fs_free(struct fs *fs)
 		return;
 	while (fs->handles) /* an unmount with open files brings no release */
 		fs_handle_free(fs, fs->handles);
+	fs_batches_free(fs);
 	draft_box_free(fs->drafts);
 	pthread_mutex_destroy(&fs->park_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
+	pthread_mutex_destroy(&fs->batch_lock);
 	free((char *)fs->conf.source);
 	free((char *)fs->conf.mountpoint);
 	free(fs);
@@ -543,8 +546,10 @@ void fs_job_changed(void *ctx, const struct job *before, const struct job *after
 		tell_files(fs, before, after);
 	else
 		draft_unlink_all(fs->drafts, node_ino(before->number, NODE_JOB));
-	if (after && before && after->state != before->state)
+	if (after && before && after->state != before->state) {
 		tell_drop(fs, after);
+		fs_tell_batch(fs, after);
+	}
 }
 
 static const struct fuse_lowlevel_ops operations = {
