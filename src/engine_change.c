@@ -241,7 +241,7 @@ static void change_locked(struct engine *engine, struct step *steps, size_t coun
 {
 	int r;
 
-	engine->reserved = 0;
+	engine->spent = -1;
 	for (size_t i = 0; i < count; i++)
 		begin_step(engine, &steps[i], i + 1);
 	r = commit(engine, steps, count);

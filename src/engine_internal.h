@@ -102,8 +102,9 @@ struct engine {
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
 	struct queue queues[QUEUES]; /* [table] */
-	int64_t reserved;            /* [write] for SUBMITs of the commit that is being prepared */
-	struct params *defaults;     /* [table]; NULL: none */
+	int64_t spent; /* [write] of the budget, with what the commit that is being prepared asks
+			  for; -1: not known */
+	struct params *defaults; /* [table]; NULL: none */
 };
 
 /* One change of one job: edit, event, commit, show, tell. */

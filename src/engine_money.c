@@ -3,7 +3,7 @@
  *
  * Budget:  every SUBMIT passes engine_afford() under `write`, and is committed with its charge
  *          before `write` is let go: what is asked for at the same time is counted. What several
- *          changes of one commit ask for is counted in `reserved`.
+ *          changes of one commit ask for is added up in `spent`.
  * Retries: a job that ended in ERROR, which the documentation calls not charged, may be submitted
  *          again by the driver. That is decided when the ERROR is heard of, and recorded with it
  *          (job_will_retry()); the new attempt and its count are one commit. So a crash in between
@@ -32,17 +32,21 @@ static int spent_since(struct engine *engine, int64_t since_ms, int64_t *sum, in
 int engine_afford(struct engine *engine, const struct job_event *event)
 {
 	const struct price_budget *budget = &engine->conf.budget;
-	int64_t spent;
-	int r;
+	int r = 0;
 
 	if (!budget->set)
 		return 0;
-	r = spent_since(engine, price_period_start(budget->period, event->now_ms), &spent, NULL);
-	if (r < 0)
+	/* Once for a commit: a batch may be long, and the books longer. */
+	if (engine->spent < 0)
+		r = spent_since(engine, price_period_start(budget->period, event->now_ms),
+				&engine->spent, NULL);
+	if (r < 0) {
+		engine->spent = -1;
 		return r;
-	if (spent + engine->reserved + event->price > budget->micros)
+	}
+	if (engine->spent + event->price > budget->micros)
 		return -EDQUOT;
-	engine->reserved += event->price;
+	engine->spent += event->price;
 	return 0;
 }
 

@@ -365,14 +365,9 @@ static int make_orders(struct orders *orders, struct fs_batch *batch,
 	return r;
 }
 
-static char *why_refused(struct fs *fs, const struct engine_order *order)
-{
-	char *why = order->error == -EDQUOT ? engine_over_budget(fs->engine, order->params) : NULL;
-	return why ? why : strdup(fs_why_not(-order->error));
-}
-
 static void note_outcomes(struct fs *fs, const struct orders *orders)
 {
+	bool too_dear = false; /* the numbers are told once */
 	for (size_t i = 0; i < orders->count; i++) {
 		const struct engine_order *order = &orders->list[i];
 		struct line *line = orders->lines[i];
@@ -381,7 +376,8 @@ static void note_outcomes(struct fs *fs, const struct orders *orders)
 			continue;
 		}
 		line->error = -order->error;
-		line->why = why_refused(fs, order);
+		line->why = fs_why_not(fs, too_dear ? NULL : order->params, -order->error);
+		too_dear |= order->error == -EDQUOT;
 	}
 }
 

@@ -97,7 +97,9 @@ static void take(struct fs *fs, const struct fs_ask *ask, const char *text,
 	const char *why = misplaced(params);
 	int r = why ? -EINVAL : set(fs, text, params);
 	if (r) {
-		refuse(fs, ask, why ? why : fs_why_not(-r), -r);
+		char *told = why ? strdup(why) : fs_why_not(fs, NULL, -r);
+		refuse(fs, ask, told ? told : strerror(-r), -r);
+		free(told);
 		return;
 	}
 	draft_refuse(ask->draft, NULL, 0);

@@ -160,8 +160,9 @@ int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int err
 int fs_outcome(const struct job *job);
 /* Writes PARENT/NAME.error, or takes it away (NULL). */
 void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const char *text);
-/* In words for the person. */
-const char *fs_why_not(int error);
+/* Why PARAMS (NULL: whatever was asked for) were refused, in words for the person. Heap; NULL: no
+ * memory. */
+char *fs_why_not(struct fs *fs, const struct params *params, int error);
 /* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
 

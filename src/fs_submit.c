@@ -267,7 +267,7 @@ static int ask_job(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
 	return engine_submit(fs->engine, job, NULL, NULL, content->params);
 }
 
-const char *fs_why_not(int error)
+static const char *why_not(int error)
 {
 	switch (error) {
 	case EROFS:
@@ -275,9 +275,16 @@ const char *fs_why_not(int error)
 	case EALREADY: return "this job is being submitted right now";
 	case EINVAL: return "this is no request id";
 	case EEXIST: return "another job has this request id";
+	case EDQUOT: return "it would pass the budget";
 	case ENOSPC: return "no space is left to keep the job in the books, so it was not sent";
 	default: return strerror(error);
 	}
+}
+
+char *fs_why_not(struct fs *fs, const struct params *params, int error)
+{
+	char *text = error == EDQUOT && params ? engine_over_budget(fs->engine, params) : NULL;
+	return text ? text : strdup(why_not(error));
 }
 
 /* What was written is in the books now. Once it is submitted, whatever was refused of the job's
@@ -304,12 +311,11 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 	bool drop = node_kind(ask->parent) == NODE_NEW;
 	int r = drop ? ask_new(fs, ask, use, content->params, &job, &why)
 		     : ask_job(fs, ask, use, content, &job);
-	char *too_dear = r == -EDQUOT ? engine_over_budget(fs->engine, content->params) : NULL;
+	char *text = r && !why ? fs_why_not(fs, content->params, -r) : NULL;
 	params_free(content->params);
 	if (r) {
-		why = too_dear ? too_dear : why ? why : fs_why_not(-r);
-		fs_answer(ask, fs_refuse(fs, ask, why, -r));
-		free(too_dear);
+		fs_answer(ask, fs_refuse(fs, ask, why ? why : text ? text : strerror(-r), -r));
+		free(text);
 		return;
 	}
 	draft_set_job(ask->draft, job);

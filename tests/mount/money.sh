@@ -185,3 +185,21 @@ await 20 all_sent
 posts_are $((posts + 9)) "of those that came at once"
 eq "$(spend left)" 0.00 "what is left"
 eq "$(spend ever)" "$(printf '%.2f' "$(ledger charged_usd)")" "spend, in the end"
+
+# A batch buys what fits; with a larger budget the same list buys the rest.
+driver_stop
+driver_start "budget=$(awk -v a="$(ledger charged_usd)" 'BEGIN { print a + 0.60 }')"
+for i in 1 2 3 4; do
+	printf '{"image_url": "https://images.example/line-%s.png", "texture_size": 1024}\n' $i
+done >"$T/list.jsonl"
+refuses cp "$T/list.jsonl" "$M/new/"
+matches "$(cat "$T/refused")" 'Disk quota exceeded' "a list beyond the budget"
+matches "$(cat "$M/new/list.jsonl.error")" '^line 3: it would pass the budget: this costs 0.30 USD' "error file"
+matches "$(cat "$M/new/list.jsonl.error")" '^line 4: it would pass the budget' "error file"
+posts_are $((posts + 11)) "of a list beyond the budget"
+eq "$(spend left)" 0.00 "what is left after a list"
+driver_stop
+driver_start
+cp "$T/list.jsonl" "$M/new/"
+posts_are $((posts + 13)) "of the list once more"
+eq "$(spend ever)" "$(printf '%.2f' "$(ledger charged_usd)")" "spend after the list"

@@ -122,8 +122,10 @@ END_TEST
 START_TEST(what_was_not_sent_stays_reserved)
 {
 	uint64_t number = submit();
+	struct call *post = take_call(CALL_SUBMIT);
 
-	fault(next_call(CALL_SUBMIT), REMOTE_DNS, false);
+	ck_assert_ptr_nonnull(post);
+	fault(post, REMOTE_DNS, false);
 	ck_assert_int_eq(state_of(number), JOB_WAITING);
 	ck_assert_int_eq(account().ever, 420000);
 	ck_assert_int_eq(engine_forget(sim.engine, number), 0);
