@@ -435,6 +435,11 @@ bool engine_submission_settled(const struct job *job)
 	return job->state != JOB_SUBMITTING;
 }
 
+bool engine_attachment_settled(const struct job *job)
+{
+	return job->word || !job_is(job, JOB_POLLED_STATES);
+}
+
 bool engine_job_ended(const struct job *job)
 {
 	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT));

@@ -142,6 +142,8 @@ bool engine_unwatch(struct engine *engine, struct engine_watch *watch);
  * sent, waiting for a retry); the job has ended (UNCERTAIN and a DRAFT count: nothing more will
  * happen by itself). */
 bool engine_submission_settled(const struct job *job);
+/* The service has said whether it knows the request id that was attached. */
+bool engine_attachment_settled(const struct job *job);
 bool engine_job_ended(const struct job *job);
 
 /* Output INDEX of a job, with a reference (output_put). -ENOENT: not there, or its size is not

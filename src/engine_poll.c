@@ -86,7 +86,7 @@ static char *reason_of(enum job_state state, const char *message)
 
 static bool is_news(const struct job *job, enum job_state state, const char *word)
 {
-	if (state != job->state || job->error)
+	if (state != job->state || job->error || !job->word)
 		return true;
 	return state == JOB_OTHER && (!job->word || strcmp(job->word, word) != 0);
 }
@@ -118,6 +118,28 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 	free(reason);
 }
 
+/* The service does not know an id that only the user vouches for. */
+static void disown(struct engine *engine, const struct job *job)
+{
+	char *reason = engine_words(
+		"The service does not know the request id %s. Nothing was charged "
+		"for asking. Check it, and write it again.",
+		job->request_id);
+	struct job_event event = {
+		.kind = JOB_EVENT_UNKNOWN,
+		.now_ms = engine_wall(engine),
+		.reason = reason,
+		.error = ENOENT,
+	};
+	struct change change = {
+		.number = job->number, .attempt = job->attempts, .heard = true, .event = &event
+	};
+
+	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_change(engine, &change);
+	free(reason);
+}
+
 static void read_answer(struct engine *engine, const struct job *job,
 			const struct remote_reply *reply)
 {
@@ -135,6 +157,11 @@ static void read_answer(struct engine *engine, const struct job *job,
 		else
 			answered(engine, job, &status, reply);
 		api_status_release(&status);
+		return;
+	}
+	if (status.kind == API_STATUS_UNKNOWN && !job->word && job_is(job, JOB_POLLED_STATES)) {
+		api_status_release(&status);
+		disown(engine, job);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s (HTTP %ld%s%s)",

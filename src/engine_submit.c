@@ -461,5 +461,10 @@ int engine_attach(struct engine *engine, uint64_t number, const char *request_id
 	if (!api_request_id_valid(request_id, strlen(request_id)))
 		return -EINVAL;
 	r = engine_change(engine, &change);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	/* Somebody waits to hear whether the service knows it. */
+	engine_arm(engine, QUEUE_POLL, number, 0);
+	engine->remote->wake(engine->remote->ctx);
+	return 0;
 }

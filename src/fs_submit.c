@@ -76,9 +76,9 @@ static int refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int
  * it will be sent. */
 static int outcome(const struct job *job)
 {
-	if (!job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_UNCERTAIN)))
-		return 0;
-	return job->error_errno ? job->error_errno : EIO;
+	if (job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_UNCERTAIN)))
+		return job->error_errno ? job->error_errno : EIO;
+	return job_is(job, JOB_IN(JOB_DRAFT)) ? job->error_errno : 0;
 }
 
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job)
@@ -152,7 +152,8 @@ static void ask_destroy(struct fs_park *park)
 	free(wait);
 }
 
-static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job)
+static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job,
+		     bool (*until)(const struct job *))
 {
 	struct ask_park *wait = ask->req ? calloc(1, sizeof(*wait)) : NULL;
 	if (!wait) {
@@ -161,9 +162,7 @@ static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job)
 	}
 	wait->ask = *ask;
 	wait->ask.draft = draft_ref(ask->draft);
-	wait->watch = (struct engine_watch){ .number = job,
-					     .until = engine_submission_settled,
-					     .fire = ask_fire };
+	wait->watch = (struct engine_watch){ .number = job, .until = until, .fire = ask_fire };
 	wait->park.cancel = ask_cancel;
 	wait->park.answer = ask_park_answer;
 	wait->park.destroy = ask_destroy;
@@ -227,9 +226,11 @@ static int ask_job(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
 		   struct draft_content *content, uint64_t *job)
 {
 	uint64_t number = node_number(ask->parent);
-	*job = 0;
-	if (use == DRAFT_REQUEST_ID)
+	if (use == DRAFT_REQUEST_ID) {
+		*job = number;
 		return engine_attach(fs->engine, number, content->request_id);
+	}
+	*job = 0;
 	int r = complete_params(fs, number, use, &content->params);
 	if (r)
 		return r;
@@ -272,7 +273,9 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 		draft_put(overlay);
 	}
 	if (job)
-		ask_wait(fs, ask, job);
+		ask_wait(fs, ask, job,
+			 use == DRAFT_REQUEST_ID ? engine_attachment_settled
+						 : engine_submission_settled);
 	else
 		ask_answer(ask, 0);
 }

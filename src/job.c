@@ -41,8 +41,23 @@ void job_clear_outputs(struct job *job)
 {
 	for (size_t i = 0; i < job->output_count; i++)
 		free_output(&job->outputs[i]);
+	free(job->outputs);
+	job->outputs = NULL;
 	job->output_count = 0;
 	job->output_unreachable = false;
+}
+
+struct job_output *job_add_output(struct job *job)
+{
+	struct job_output *outputs =
+		realloc(job->outputs, (job->output_count + 1) * sizeof(*outputs));
+
+	if (!outputs)
+		return NULL;
+	job->outputs = outputs;
+	outputs += job->output_count++;
+	*outputs = (struct job_output){ .size = -1 };
+	return outputs;
 }
 
 struct job *job_new(void)
@@ -72,8 +87,8 @@ static int copy_strings(struct job *to, const struct job *from)
 	    job_set(&to->error, from->error) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->output_count; i++) {
-		to->output_count = i + 1;
-		if (copy_output(&to->outputs[i], &from->outputs[i]) < 0)
+		struct job_output *output = job_add_output(to);
+		if (!output || copy_output(output, &from->outputs[i]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -356,6 +371,21 @@ static int follow(struct job *job, const struct job_event *event, struct strings
 	return actions_of(job);
 }
 
+/* An id that the user gave and the service never confirmed was a slip: back to where it was
+ * written. One that it knew before will be known again. */
+static int disown(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	if (job->word)
+		return actions_of(job);
+	drop(&job->request_id);
+	drop(&job->polling_url);
+	take(&job->error, &strings->reason);
+	job->error_errno = event->error;
+	job->submitted_ms = 0;
+	enter(job, job->attempts ? JOB_UNCERTAIN : JOB_DRAFT, event);
+	return JOB_DO_STOP;
+}
+
 /* COMPLETED is final; only what is known of its outputs, filled in by the caller, may change. */
 static int refresh(struct job *job, const struct job_event *event, struct strings *strings)
 {
@@ -370,26 +400,26 @@ static int refresh(struct job *job, const struct job_event *event, struct string
 
 /* clang-format off */
 static move_fn *const moves[JOB_STATES][JOB_EVENTS] = {
-	/*                   SUBMIT    SENDING   NOT_SENT  ACCEPTED REFUSED  LOST     RESTART  ATTACH    STATUS */
-	[JOB_DRAFT]      = { buy,      invalid,  invalid,  invalid, invalid, invalid, nothing, adopt,    invalid },
-	[JOB_WAITING]    = { underway, intend,   postpone, adopt,   refuse,  doubt,   resume,  underway, invalid },
-	[JOB_SUBMITTING] = { underway, underway, postpone, adopt,   refuse,  doubt,   doubt,   underway, invalid },
-	[JOB_UNCERTAIN]  = { buy,      invalid,  invalid,  adopt,   invalid, nothing, nothing, adopt,    invalid },
-	[JOB_REFUSED]    = { buy,      invalid,  invalid,  adopt,   nothing, invalid, nothing, bought,   invalid },
-	[JOB_QUEUED]     = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
-	[JOB_PROCESSING] = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
-	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow  },
-	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh },
-	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
-	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
-	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing },
+	/*                   SUBMIT    SENDING   NOT_SENT  ACCEPTED REFUSED  LOST     RESTART  ATTACH    STATUS   UNKNOWN */
+	[JOB_DRAFT]      = { buy,      invalid,  invalid,  invalid, invalid, invalid, nothing, adopt,    invalid, invalid },
+	[JOB_WAITING]    = { underway, intend,   postpone, adopt,   refuse,  doubt,   resume,  underway, invalid, invalid },
+	[JOB_SUBMITTING] = { underway, underway, postpone, adopt,   refuse,  doubt,   doubt,   underway, invalid, invalid },
+	[JOB_UNCERTAIN]  = { buy,      invalid,  invalid,  adopt,   invalid, nothing, nothing, adopt,    invalid, invalid },
+	[JOB_REFUSED]    = { buy,      invalid,  invalid,  adopt,   nothing, invalid, nothing, bought,   invalid, invalid },
+	[JOB_QUEUED]     = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
+	[JOB_PROCESSING] = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
+	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
+	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh, resume },
+	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
+	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
+	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
 };
 /* clang-format on */
 
 _Static_assert(JOB_EVENT_SUBMIT == 0 && JOB_EVENT_SENDING == 1 && JOB_EVENT_NOT_SENT == 2 &&
 		       JOB_EVENT_ACCEPTED == 3 && JOB_EVENT_REFUSED == 4 && JOB_EVENT_LOST == 5 &&
 		       JOB_EVENT_RESTART == 6 && JOB_EVENT_ATTACH == 7 && JOB_EVENT_STATUS == 8 &&
-		       JOB_EVENTS == 9,
+		       JOB_EVENT_UNKNOWN == 9 && JOB_EVENTS == 10,
 	       "the columns of moves");
 
 static void release_strings(struct strings *strings)

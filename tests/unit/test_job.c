@@ -52,42 +52,42 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = INVAL,
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = NONE(JOB_DRAFT), [JOB_EVENT_ATTACH] = POLL(JOB_QUEUED),
-		[JOB_EVENT_STATUS] = INVAL,
+		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
 	},
 	[JOB_WAITING] = {
 		[JOB_EVENT_SUBMIT] = ALREADY, [JOB_EVENT_SENDING] = NONE(JOB_SUBMITTING),
 		[JOB_EVENT_NOT_SENT] = SEND, [JOB_EVENT_ACCEPTED] = POLL(JOB_QUEUED),
 		[JOB_EVENT_REFUSED] = STOP(JOB_REFUSED), [JOB_EVENT_LOST] = STOP(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = SEND, [JOB_EVENT_ATTACH] = ALREADY,
-		[JOB_EVENT_STATUS] = INVAL,
+		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
 	},
 	[JOB_SUBMITTING] = {
 		[JOB_EVENT_SUBMIT] = ALREADY, [JOB_EVENT_SENDING] = ALREADY,
 		[JOB_EVENT_NOT_SENT] = SEND, [JOB_EVENT_ACCEPTED] = POLL(JOB_QUEUED),
 		[JOB_EVENT_REFUSED] = STOP(JOB_REFUSED), [JOB_EVENT_LOST] = STOP(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = STOP(JOB_UNCERTAIN), [JOB_EVENT_ATTACH] = ALREADY,
-		[JOB_EVENT_STATUS] = INVAL,
+		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
 	},
 	[JOB_UNCERTAIN] = {
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL,
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = POLL(JOB_QUEUED),
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = NONE(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = NONE(JOB_UNCERTAIN), [JOB_EVENT_ATTACH] = POLL(JOB_QUEUED),
-		[JOB_EVENT_STATUS] = INVAL,
+		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
 	},
 	[JOB_REFUSED] = {
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL,
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = POLL(JOB_QUEUED),
 		[JOB_EVENT_REFUSED] = NONE(JOB_REFUSED), [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = NONE(JOB_REFUSED), [JOB_EVENT_ATTACH] = ROFS,
-		[JOB_EVENT_STATUS] = INVAL,
+		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
 	},
 #define RUNNING(s) { \
 		[JOB_EVENT_SUBMIT] = ROFS, [JOB_EVENT_SENDING] = INVAL, \
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = POLL(s), \
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL, \
 		[JOB_EVENT_RESTART] = POLL(s), [JOB_EVENT_ATTACH] = POLL(s), \
-		[JOB_EVENT_STATUS] = POLL(JOB_PROCESSING), \
+		[JOB_EVENT_STATUS] = POLL(JOB_PROCESSING), [JOB_EVENT_UNKNOWN] = STOP(JOB_UNCERTAIN), \
 	}
 	[JOB_QUEUED] = RUNNING(JOB_QUEUED),
 	[JOB_PROCESSING] = RUNNING(JOB_PROCESSING),
@@ -97,14 +97,14 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = STOP(JOB_COMPLETED),
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = STOP(JOB_COMPLETED), [JOB_EVENT_ATTACH] = STOP(JOB_COMPLETED),
-		[JOB_EVENT_STATUS] = STOP(JOB_COMPLETED),
+		[JOB_EVENT_STATUS] = STOP(JOB_COMPLETED), [JOB_EVENT_UNKNOWN] = STOP(JOB_COMPLETED),
 	},
 #define FAILED(s) { \
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL, \
 		[JOB_EVENT_NOT_SENT] = INVAL, [JOB_EVENT_ACCEPTED] = STOP(s), \
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL, \
 		[JOB_EVENT_RESTART] = NONE(s), [JOB_EVENT_ATTACH] = STOP(s), \
-		[JOB_EVENT_STATUS] = NONE(s), \
+		[JOB_EVENT_STATUS] = NONE(s), [JOB_EVENT_UNKNOWN] = NONE(s), \
 	}
 	[JOB_FAILED] = FAILED(JOB_FAILED),
 	[JOB_ERROR] = FAILED(JOB_ERROR),
@@ -126,7 +126,7 @@ static struct job *make(enum job_state state)
 	if (job_is(job, JOB_TERMINAL_STATES))
 		job->ended_ms = NOW - 1000;
 	if (state == JOB_COMPLETED) {
-		job->output_count = 1;
+		ck_assert_ptr_nonnull(job_add_output(job));
 		job_set(&job->outputs[0].url, "https://cdn.example/output.glb");
 		job_set(&job->outputs[0].name, "output.glb");
 		job->outputs[0].size = 12;
@@ -424,6 +424,28 @@ START_TEST(a_copy_shares_nothing)
 }
 END_TEST
 
+/* An id that only the user vouched for is taken back; one that the service gave or confirmed is not. */
+START_TEST(an_unknown_id_is_taken_back_unless_it_was_known)
+{
+	struct job *draft = make(JOB_QUEUED), *known = make(JOB_QUEUED);
+	struct job_event event = event_of(JOB_EVENT_UNKNOWN);
+
+	draft->attempts = 0;
+	ck_assert_int_eq(job_apply(draft, &event), JOB_DO_STOP);
+	ck_assert_int_eq(draft->state, JOB_DRAFT);
+	ck_assert_ptr_null(draft->request_id);
+	ck_assert_str_eq(draft->error, "because");
+	ck_assert_int_eq(draft->error_errno, EBUSY);
+	check_invariants(draft);
+	job_set(&known->word, "QUEUED");
+	ck_assert_int_eq(job_apply(known, &event), JOB_DO_POLL);
+	ck_assert_int_eq(known->state, JOB_QUEUED);
+	ck_assert_str_eq(known->request_id, "pixal3d_1");
+	job_put(draft);
+	job_put(known);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("job");
@@ -432,6 +454,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tcase, every_event_in_every_state, 0, JOB_STATES * JOB_EVENTS);
+	tcase_add_test(tcase, an_unknown_id_is_taken_back_unless_it_was_known);
 	tcase_add_loop_test(tcase, what_is_heard_twice_is_harmless, 0, JOB_STATES * 5);
 	tcase_add_loop_test(tcase, a_new_attempt_starts_afresh, 0, 5);
 	tcase_add_test(tcase, a_second_send_is_refused);
