@@ -87,6 +87,12 @@ asan:
 tsan:
 	$(MAKE) B=build/tsan SAN=thread check
 
+# Random histories: so many of the state machine, a fiftieth of it through engine and store. SEED=N begins elsewhere.
+HISTORIES ?= 1000000
+histories: $(B)/unit/test_job_history $(B)/unit/test_history
+	HISTORIES=$(HISTORIES) $(B)/unit/test_job_history
+	HISTORIES=$$(($(HISTORIES) / 50)) $(B)/unit/test_history 2>$(B)/histories.log
+
 demo: all
 	B=$(B) contrib/demo
 
@@ -119,6 +125,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all tests check asan tsan demo bench layers lint format install uninstall clean FORCE
+.PHONY: all tests check asan tsan histories demo bench layers lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(DRIVER_OBJS:.o=.d) $(SANDBOX_OBJS:.o=.d) $(wildcard $(B)/obj/tests/*/*.d)

@@ -213,8 +213,10 @@ int engine_change(struct engine *engine, struct change *change)
 	int r;
 
 	pthread_mutex_lock(&engine->write);
-	if (!change->fresh)
+	if (!change->fresh) {
+		engine_save(engine, change->number);
 		before = engine_get(engine, change->number);
+	}
 	after = before ? job_copy(before) : change->fresh;
 	if (after)
 		r = change_locked(engine, change, before, after, &fired);

@@ -49,8 +49,8 @@ void job_clear_outputs(struct job *job)
 
 struct job_output *job_add_output(struct job *job)
 {
-	struct job_output *outputs =
-		realloc(job->outputs, (job->output_count + 1) * sizeof(*outputs));
+	struct job_output *outputs = realloc(job->outputs,
+					     (job->output_count + 1) * sizeof(*outputs));
 
 	if (!outputs)
 		return NULL;
@@ -332,10 +332,9 @@ static int adopt(struct job *job, const struct job_event *event, struct strings 
 
 	if (!event->request_id)
 		return -EINVAL;
-	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0) {
+	/* The word itself is kept: it says that the service knows the id. */
+	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0)
 		state = JOB_QUEUED;
-		drop(&strings->word);
-	}
 	take(&job->request_id, &strings->request_id);
 	take(&job->polling_url, &strings->polling_url);
 	take(&job->word, &strings->word);

@@ -1,10 +1,10 @@
 /*
  * engine_world - a simulated world for the engine's tests
  *
- * The store is the real one in a temporary directory, on a disk that can be made full, fail to sync,
- * or be copied as it is in the middle of a write; the clock stands until it is moved; the service
- * is a list of requests under way, which the test answers by hand. `posts` counts the POST bodies
- * that the service received in full: what was paid for.
+ * The store is the real one in a temporary directory, on a disk that can be made full, fail to
+ * sync, or be copied as it is in the middle of a write; the clock stands until it is moved; the
+ * service is a list of requests under way, which the test answers by hand. `posts` counts the POST
+ * bodies that the service received in full: what was paid for.
  */
 #ifndef ENGINE_WORLD_H
 #define ENGINE_WORLD_H
@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -75,7 +76,8 @@ static struct sim sim;
 
 static const char *disk_at = "/tmp";
 static _Atomic int disk_full, disk_broken;
-static int power_cut_in; /* writes of the log until the power fails in the middle of one; 0: never */
+static int
+	power_cut_in; /* writes of the log until the power fails in the middle of one; 0: never */
 static char power_cut[sizeof(sim.dir)]; /* the disk as it was then; empty: it did not happen */
 static const sqlite3_io_methods *real_methods;
 static sqlite3_io_methods methods;
@@ -114,17 +116,15 @@ static inline void copy_dir(const char *from, const char *to)
 	closedir(dir);
 }
 
+static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
 static inline void remove_dir(const char *path)
 {
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	ck_assert_ptr_nonnull(dir);
-	while ((entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			ck_assert_int_eq(unlinkat(dirfd(dir), entry->d_name, 0), 0);
-	closedir(dir);
-	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* The name of a copy of the disk, which is free: of two, one is in use. */
@@ -510,6 +510,26 @@ static inline struct call *next_call(enum call_kind kind)
 
 	ck_assert_ptr_nonnull(call);
 	return call;
+}
+
+static inline struct call *next_post(void)
+{
+	return next_call(CALL_SUBMIT);
+}
+
+static inline int errno_of(uint64_t number)
+{
+	const struct job *job = engine_get(sim.engine, number);
+	int error = job->error_errno;
+
+	job_put(job);
+	return error;
+}
+
+static inline void expect_no_post(int64_t ms)
+{
+	pass(ms);
+	ck_assert_ptr_null(take_call(CALL_SUBMIT));
 }
 
 static inline struct call *next_poll(void)

@@ -18,26 +18,33 @@
 
 struct play {
 	struct history *h;
-	struct job *job;   /* as committed: on disk, and shown */
-	int64_t now_ms;    /* wall clock: it jumps */
-	unsigned asked;    /* purchases that the user asked for */
-	unsigned on_wire;  /* POSTs of this purchase that the service may have taken */
-	bool listening;    /* a POST is under way, and we would hear its answer */
-	bool taken;        /* the service has taken it, */
-	bool stored;       /* and its answer was stored, raw */
-	unsigned ids;      /* given out so far */
-	char id[32];       /* the last one */
+	struct job *job;       /* as committed: on disk, and shown */
+	int64_t now_ms;        /* wall clock: it jumps */
+	unsigned asked;        /* purchases that the user asked for */
+	unsigned on_wire;      /* POSTs of this purchase that the service may have taken */
+	bool listening;        /* a POST is under way, and we would hear its answer */
+	bool taken;            /* the service has taken it, */
+	bool known;            /* and we have heard its id */
+	unsigned ids;          /* given out so far */
+	char id[32];           /* the last one */
 	struct job_event last; /* of what may arrive twice */
 	char last_id[32];
 };
 
-static const char *const words[] = { "QUEUED",    "PROCESSING", "COMPLETED", "FAILED", "ERROR",
-				     "CANCELLED", "canceled",   "Rendering", "queued", "Up-scaling" };
+static const char *const words[] = {
+	"QUEUED",    "PROCESSING", "COMPLETED", "FAILED", "ERROR",
+	"CANCELLED", "canceled",   "Rendering", "queued", "Up-scaling"
+};
 
 static bool is_bad_end(const struct job *job)
 {
 	return job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_FAILED) |
 				   JOB_IN(JOB_ERROR) | JOB_IN(JOB_CANCELLED));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 static void check_record(struct play *p)
@@ -61,11 +68,8 @@ static void check_record(struct play *p)
 	/* What was taken is known by its id, or is in doubt; nothing else. */
 	if (p->taken && !p->listening && !job_is(job, JOB_REMOTE_STATES | JOB_IN(JOB_UNCERTAIN)))
 		broken(p->h, "%s was taken, and is %s", p->id, state);
-}
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
+	if (p->known && !same_text(job->request_id, p->id))
+		broken(p->h, "%s is lost: %s", p->id, state);
 }
 
 static bool same(const struct job *a, const struct job *b)
@@ -129,7 +133,7 @@ static void ask(struct play *p)
 		broken(p->h, "bought again in %s", job_state_name(before));
 	p->asked++;
 	p->on_wire = 0;
-	p->listening = p->taken = p->stored = false;
+	p->listening = p->taken = p->known = false;
 	p->last.kind = JOB_EVENTS;
 }
 
@@ -154,8 +158,8 @@ static void heard(struct play *p, struct job_event event)
 		event.request_id = p->last_id;
 	}
 	p->last = event;
-	/* Where a disk refuses an answer, the engine shows it all the same and commits it later: here
-	 * it comes again. */
+	/* Where a disk refuses an answer, the engine shows it all the same and commits it later:
+	 * here it comes again. */
 	do
 		r = apply(p, event);
 	while (r == -ENOSPC);
@@ -195,9 +199,8 @@ static void hear(struct play *p)
 	}
 	if (!p->taken)
 		p->on_wire--;
+	p->known = p->taken;
 	heard(p, event);
-	if (p->taken && !same_text(p->job->request_id, p->id))
-		broken(p->h, "%s was lost", p->id);
 }
 
 static void hear_again(struct play *p)
@@ -219,6 +222,13 @@ static void poll(struct play *p)
 				     .reason = "the service says so" });
 }
 
+/* Services forget, and have copies that lag behind. */
+static void unknown(struct play *p)
+{
+	apply(p, (struct job_event){
+			 .kind = JOB_EVENT_UNKNOWN, .error = 1, .reason = "no such request" });
+}
+
 static void attach(struct play *p)
 {
 	char other[32];
@@ -234,8 +244,11 @@ static void attach(struct play *p)
 /* A callback that names the job ties a lost answer to it. */
 static void callback(struct play *p)
 {
-	if (p->taken && !p->listening && p->job->state == JOB_UNCERTAIN)
-		heard(p, (struct job_event){ .kind = JOB_EVENT_ACCEPTED, .request_id = p->id });
+	if (!p->taken || p->listening || p->job->state != JOB_UNCERTAIN)
+		return;
+	p->known = true;
+	heard(p, (struct job_event){
+			 .kind = JOB_EVENT_ACCEPTED, .request_id = p->id, .word = "QUEUED" });
 }
 
 static void crash(struct play *p)
@@ -266,8 +279,8 @@ static void jump(struct play *p)
 }
 
 typedef void step_fn(struct play *p);
-static step_fn *const steps[] = { ask,  ask,        send, send,   send,     hear,  hear, hear,
-				  poll, hear_again, poll, attach, callback, crash, jump };
+static step_fn *const steps[] = { ask,  ask,        send, send,    send,   hear,     hear,  hear,
+				  poll, hear_again, poll, unknown, attach, callback, crash, jump };
 
 static void play_history(struct history *h)
 {
