@@ -3,8 +3,9 @@
 # after the other: nothing is paid twice, nothing that was paid for is lost, every state is explained.
 #
 # A library in the driver (tests/preload/crash.c) ends it at the Nth call of a name, for every name, and
-# every N until a submission has no more of them: exhaustive, and not a sample. Then come kills at random times (SEED=N for others).
-# EXHAUSTIVE=1 also dies in the middle of every write to the books, and 200 random deaths.
+# every N until a submission has no more of them: exhaustive, and not a sample. Then come kills at
+# random times (SEED=N for others). EXHAUSTIVE=1 also dies in the middle of every write to the books,
+# and 200 random deaths.
 . "$(dirname "$0")/lib.sh"
 
 export CRASH=$T/crash
