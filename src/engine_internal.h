@@ -140,6 +140,9 @@ int64_t engine_wall(const struct engine *engine);
 int64_t engine_mono(const struct engine *engine);
 uint64_t engine_random(const struct engine *engine);
 
+/* Commits what the disk would not take before, if there is something. `write` is held. */
+void engine_save(struct engine *engine, uint64_t number);
+
 /* Frees the place that NUMBER had in the queue. */
 void engine_idle(struct engine *engine, enum queue_kind kind, uint64_t number);
 /* The next poll of a job that did not change: FAILED says whether this one brought an answer. Gives

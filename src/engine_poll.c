@@ -131,10 +131,15 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 /* The service does not know an id that only the user vouches for. */
 static void disown(struct engine *engine, const struct job *job)
 {
-	char *reason = engine_words(
-		"The service does not know the request id %s. Nothing was charged "
-		"for asking. Check it, and write it again.",
-		job->request_id);
+	char *reason = engine_words("The service does not know the request id %s. Nothing was "
+				    "charged for asking. Check it, and write it to request_id "
+				    "again%s.",
+				    job->request_id,
+				    job->attempts
+					    ? "; or, if the request is not to be found in the "
+					      "service's dashboard, write params.json again, which "
+					      "is a second purchase should it turn up after all"
+					    : "");
 	struct job_event event = {
 		.kind = JOB_EVENT_UNKNOWN,
 		.now_ms = engine_wall(engine),

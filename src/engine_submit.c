@@ -77,28 +77,34 @@ static void lost(struct verdict *verdict, const struct remote_reply *reply)
 					      reply->detail));
 }
 
-/* Provably not accepted: WHAT happened, as a sentence without its end. */
-static void not_accepted(const struct engine *engine, const struct job *job,
-			 const struct remote_reply *reply, const char *what,
-			 struct verdict *verdict)
+/* WHAT happened, as a sentence without its end; it is tried again. */
+static void postponed(const struct engine *engine, const struct job *job,
+		      const struct remote_reply *reply, const char *what, struct verdict *verdict)
 {
 	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
 					  reply->retry_after_ms, engine_random(engine));
 	char time[JOB_TIME_MAX];
 
-	if (engine->conf.submit_sync) {
-		refused(verdict, remote_errno(reply->fault, reply->http_status),
-			engine_words("%s. Nothing was charged, and it is not tried again by itself "
-				     "(submit=sync): write params.json again when you want it to "
-				     "be.",
-				     what));
-		return;
-	}
 	verdict->event.kind = JOB_EVENT_NOT_SENT;
 	verdict->event.retry_at_ms = engine_wall(engine) + delay;
 	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
 				      "at %s; there is nothing to do.",
 				      what, job_time(verdict->event.retry_at_ms, time)));
+}
+
+/* Provably not accepted: WHAT happened, as a sentence without its end. */
+static void not_accepted(const struct engine *engine, const struct job *job,
+			 const struct remote_reply *reply, const char *what,
+			 struct verdict *verdict)
+{
+	if (!engine->conf.submit_sync) {
+		postponed(engine, job, reply, what, verdict);
+		return;
+	}
+	refused(verdict, remote_errno(reply->fault, reply->http_status),
+		engine_words("%s. Nothing was charged, and it is not tried again by itself "
+			     "(submit=sync): write params.json again when you want it to be.",
+			     what));
 }
 
 static const char *advice(long http_status)
@@ -185,13 +191,19 @@ static void judge(const struct engine *engine, const struct job *job,
 		lost(verdict, reply);
 }
 
+/* Refused, and the service knows nothing of it. */
+static bool is_ours_alone(const struct verdict *verdict, const struct remote_reply *reply)
+{
+	return verdict->event.kind == JOB_EVENT_REFUSED && !reply->sent;
+}
+
 static int apply_verdict(struct engine *engine, uint64_t number, unsigned attempt,
 			 const struct remote_reply *reply, const struct verdict *verdict)
 {
 	struct change change = {
 		.number = number,
 		.attempt = attempt,
-		.heard = true,
+		.heard = !is_ours_alone(verdict, reply),
 		.event = &verdict->event,
 	};
 	int r;
@@ -239,10 +251,12 @@ static int sending(void *arg)
 {
 	struct post *post = arg;
 	struct job_event event = { .kind = JOB_EVENT_SENDING, .now_ms = engine_wall(post->engine) };
+	/* The answer to an earlier POST ("try later") must never be taken for one to this. */
 	struct change change = {
 		.number = post->number,
 		.attempt = post->attempt,
 		.event = &event,
+		.texts = { .answer = "" },
 	};
 	int r = engine_change(post->engine, &change);
 
@@ -261,6 +275,24 @@ static bool left_for_restart(const struct post *post, const struct job *job,
 	return reply->sent || (job->state == JOB_WAITING && !post->engine->conf.submit_sync);
 }
 
+/* Told is what is on disk: where the disk does not take a refusal of ours, the job is WAITING after
+ * a crash, and is sent. So it waits now, too. */
+static void settle(const struct post *post, const struct job *job, const struct remote_reply *reply,
+		   struct verdict *verdict)
+{
+	int r = apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+	char *what;
+
+	if (r >= 0 || !is_ours_alone(verdict, reply))
+		return;
+	what = engine_words("The request was not sent: the local disk does not take a record of it "
+			    "(%s)",
+			    strerror(-r));
+	postponed(post->engine, job, reply, what ? what : "The request was not sent", verdict);
+	free(what);
+	apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+}
+
 static void done(void *arg, const struct remote_reply *reply)
 {
 	struct post *post = arg;
@@ -273,7 +305,7 @@ static void done(void *arg, const struct remote_reply *reply)
 		if (reply->http_status > 0)
 			keep_answer(engine, post->number, reply);
 		judge(engine, job, reply, post->commit_error, &verdict);
-		apply_verdict(engine, post->number, post->attempt, reply, &verdict);
+		settle(post, job, reply, &verdict);
 		release_verdict(&verdict);
 	}
 	job_put(job);

@@ -358,10 +358,9 @@ static int adopt(struct job *job, const struct job_event *event, struct strings 
 
 	if (!event->request_id)
 		return -EINVAL;
-	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0) {
+	/* The word itself is kept: it says that the service knows the id. */
+	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0)
 		state = JOB_QUEUED;
-		drop(&strings->word);
-	}
 	take(&job->request_id, &strings->request_id);
 	take(&job->polling_url, &strings->polling_url);
 	take(&job->word, &strings->word);
