@@ -79,7 +79,7 @@ struct job {
 	char *error;     /* for the person: what happened, whether it cost money, what to do; NULL:
 			    nothing to say */
 	int error_errno; /* what the writer who waits for this submission gets: 0 or a positive
-			    errno */
+			    errno; a WAITING one gets 0, and this is what is wrong with the key */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
 	unsigned failures;  /* tries in a row of the present attempt, or polls in a row, that failed
 			     */
@@ -135,7 +135,7 @@ static inline bool job_is(const struct job *job, uint32_t states)
 enum job_event_kind {
 	JOB_EVENT_SUBMIT,   /* the user asks for it, parameters are complete */
 	JOB_EVENT_SENDING,  /* connected; the first byte follows once this is committed */
-	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429, 503 */
+	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429... */
 	JOB_EVENT_ACCEPTED, /* the service gave a request id */
 	JOB_EVENT_REFUSED,  /* 400, 401, 402, 403...: nothing was charged */
 	JOB_EVENT_LOST,     /* it was sent, and no usable answer came */

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -179,6 +180,7 @@ static int find_key(struct driver *driver)
 {
 	char error[KEY_ERROR_MAX];
 	if (driver->config.sandbox) {
+		key_clear_environment(); /* the gateway is our child */
 		driver->key = key_fixed("sandbox");
 		return driver->key ? 0 : fail("no memory");
 	}
@@ -390,7 +392,10 @@ int main(int argc, char **argv)
 	struct driver driver = { .parent = -1 };
 	char error[CONFIG_ERROR_MAX] = "";
 	const struct rlimit no_core = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &no_core); /* the key is in our memory */
+	/* The key is in our memory: no core, also none by pipe, and no debugger of the same user.
+	 */
+	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_DUMPABLE, 0);
 	int r = config_parse(&driver.config, argc, argv, error);
 	if (r) {
 		fail("%s", error);
