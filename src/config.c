@@ -120,6 +120,24 @@ static int set_umask(struct config *config, const char *value)
 	return end == value || *end || mask > 0777 ? -EINVAL : 0;
 }
 
+static int parse_id(const char *value, unsigned *id)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+	*id = (unsigned)n;
+	return end == value || *end || n >= UINT_MAX ? -EINVAL : 0;
+}
+
+static int set_uid(struct config *config, const char *value)
+{
+	return parse_id(value, &config->uid);
+}
+
+static int set_gid(struct config *config, const char *value)
+{
+	return parse_id(value, &config->gid);
+}
+
 static int set_ready_fd(struct config *config, const char *value)
 {
 	char *end;
@@ -154,6 +172,8 @@ static const struct option options[] = {
 	{ "submit_wait", true, set_submit_wait,
 	  "S  a writer waits for the service's answer so long (30)" },
 	{ "max_inflight", true, set_max_inflight, "N  submissions under way at once (4)" },
+	{ "uid", true, set_uid, "N  owner of the mount's own files, new/ among them (who mounts)" },
+	{ "gid", true, set_gid, "N  their group" },
 	{ "umask", true, set_umask,
 	  "OCTAL  permissions taken from every file (022): who may write may spend" },
 	{ "log", true, set_log, "error|warn|info|debug  how much is logged (warn)" },

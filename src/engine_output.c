@@ -125,9 +125,13 @@ static int edit_outputs(struct engine *engine, struct job *job, void *arg)
 
 	(void)engine;
 	job_clear_outputs(job);
-	memcpy(job->outputs, sizing->outputs, sizeof(job->outputs));
-	job->output_count = sizing->count;
-	sizing->count = 0;
+	for (size_t i = 0; i < sizing->count; i++) {
+		struct job_output *output = job_add_output(job);
+		if (!output)
+			return -ENOMEM;
+		*output = sizing->outputs[i];
+		sizing->outputs[i] = (struct job_output){ 0 };
+	}
 	job->output_unreachable = sizing->why != NULL;
 	return 0;
 }

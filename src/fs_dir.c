@@ -373,9 +373,14 @@ static int unlink_job_file(struct fs *fs, uint64_t number, const char *name)
 	const struct job *job = engine_get(fs->engine, number);
 	if (!job)
 		return -ESTALE;
-	bool slot = job_is(job, JOB_IN(JOB_DRAFT));
+	enum job_state state = job->state;
 	job_put(job);
-	return slot ? 0 : engine_hide(fs->engine, number, node_hidden_bit(node_kind(ino)));
+	if (state == JOB_SUBMITTING)
+		return -EBUSY; /* nor can the job be forgotten: rm -r shall not leave it half gone
+				*/
+	return state == JOB_DRAFT
+		       ? 0
+		       : engine_hide(fs->engine, number, node_hidden_bit(node_kind(ino)));
 }
 
 void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

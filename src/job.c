@@ -41,8 +41,23 @@ void job_clear_outputs(struct job *job)
 {
 	for (size_t i = 0; i < job->output_count; i++)
 		free_output(&job->outputs[i]);
+	free(job->outputs);
+	job->outputs = NULL;
 	job->output_count = 0;
 	job->output_unreachable = false;
+}
+
+struct job_output *job_add_output(struct job *job)
+{
+	struct job_output *outputs =
+		realloc(job->outputs, (job->output_count + 1) * sizeof(*outputs));
+
+	if (!outputs)
+		return NULL;
+	job->outputs = outputs;
+	outputs += job->output_count++;
+	*outputs = (struct job_output){ .size = -1 };
+	return outputs;
 }
 
 struct job *job_new(void)
@@ -72,8 +87,8 @@ static int copy_strings(struct job *to, const struct job *from)
 	    job_set(&to->error, from->error) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->output_count; i++) {
-		to->output_count = i + 1;
-		if (copy_output(&to->outputs[i], &from->outputs[i]) < 0)
+		struct job_output *output = job_add_output(to);
+		if (!output || copy_output(output, &from->outputs[i]) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -95,7 +95,7 @@ struct job {
 	bool output_unreachable; /* COMPLETED, but the CDN would not say the size yet: asked again
 				    later */
 	size_t output_count;
-	struct job_output outputs[JOB_OUTPUTS_MAX];
+	struct job_output *outputs; /* grown by job_add_output() */
 
 	int refs; /* atomic; job_get and job_put only */
 };
@@ -110,6 +110,8 @@ void job_put(const struct job *job); /* NULL is nothing */
 /* Replaces *FIELD, a string of a job, by a copy of VALUE (NULL: none). 0 or -ENOMEM. */
 int job_set(char **field, const char *value);
 
+/* One more output, of unknown size, at the end; NULL: no memory. */
+struct job_output *job_add_output(struct job *job);
 /* Takes all outputs away from an unpublished job. */
 void job_clear_outputs(struct job *job);
 

@@ -426,7 +426,7 @@ static int take_outputs(struct loading *loading, struct job *job)
 	while (loading->output) {
 		struct cursor c = { .stmt = loading->outputs };
 		uint64_t number = (uint64_t)take_int(&c);
-		struct job_output *output = &job->outputs[job->output_count];
+		struct job_output *output;
 		int r;
 
 		if (number > job->number)
@@ -434,7 +434,9 @@ static int take_outputs(struct loading *loading, struct job *job)
 		if (number != job->number || take_int(&c) != (int64_t)job->output_count ||
 		    job->output_count == JOB_OUTPUTS_MAX)
 			return -EUCLEAN;
-		job->output_count++;
+		output = job_add_output(job);
+		if (!output)
+			return -ENOMEM;
 		take_text(&c, &output->url);
 		take_text(&c, &output->name);
 		take_text(&c, &output->media_type);

@@ -126,7 +126,7 @@ static struct job *make(enum job_state state)
 	if (job_is(job, JOB_TERMINAL_STATES))
 		job->ended_ms = NOW - 1000;
 	if (state == JOB_COMPLETED) {
-		job->output_count = 1;
+		ck_assert_ptr_nonnull(job_add_output(job));
 		job_set(&job->outputs[0].url, "https://cdn.example/output.glb");
 		job_set(&job->outputs[0].name, "output.glb");
 		job->outputs[0].size = 12;

@@ -129,9 +129,8 @@ END_TEST
 START_TEST(an_output_is_seen_once_its_size_is_known)
 {
 	struct job *job = job_in(JOB_COMPLETED);
-	job->output_count = 2;
+	ck_assert(job_add_output(job) && job_add_output(job));
 	job->outputs[0].size = 1000;
-	job->outputs[1].size = -1;
 	ck_assert(node_output_visible(job, 0));
 	ck_assert(!node_output_visible(job, 1));
 	ck_assert(!node_output_visible(job, 2));

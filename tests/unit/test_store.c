@@ -35,7 +35,8 @@ static struct job *full_job(void)
 	job->gid = 7;
 	job->mode = 0751;
 	job->output_unreachable = true;
-	job->output_count = JOB_OUTPUTS_MAX;
+	while (job->output_count < JOB_OUTPUTS_MAX)
+		ck_assert_ptr_nonnull(job_add_output(job));
 	for (size_t i = 0; i < JOB_OUTPUTS_MAX; i++) {
 		job_set(&job->outputs[i].url, "https://cdn.example/o.glb?sig=1");
 		job_set(&job->outputs[i].name, i ? "output-2.glb" : "output.glb");
@@ -133,7 +134,8 @@ START_TEST(update_replaces)
 		job_set(&job->outputs[i].name, NULL);
 		job_set(&job->outputs[i].etag, NULL);
 	}
-	job->output_count = 1;
+	job_clear_outputs(job);
+	ck_assert_ptr_nonnull(job_add_output(job));
 	job->outputs[0].size = 42;
 	job->state = JOB_FAILED;
 	job_set(&job->error, NULL);
