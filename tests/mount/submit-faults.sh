@@ -46,7 +46,7 @@ done
 
 # Not taken: sent again, and then once.
 for status in 429 503; do
-	row http-$status COMPLETED 2 "\"do\": \"http\", \"status\": $status, \"headers\": {\"Retry-After\": \"1\"}"
+	row busy-$status COMPLETED 2 "\"do\": \"http\", \"status\": $status, \"headers\": {\"Retry-After\": \"1\"}"
 done
 # ... when it was asked for, within bounds.
 for after in 120 1e23 3600000 'Wed, 21 Oct 2099 07:28:00 GMT'; do
