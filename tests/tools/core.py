@@ -1,4 +1,4 @@
-"""Starts argv[2:] with no limit on cores, waits for its ready line on the descriptor named by @FD in its
+"""Starts argv[2:] with the highest limit on cores, waits for its ready line on the descriptor named by @FD in its
 arguments (without one: does not wait), aborts it, and prints whether it dumped core. argv[1]: where."""
 import os
 import resource
@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 
-resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 reader, writer = os.pipe()
 words = [word.replace("@FD", str(writer)) for word in sys.argv[2:]]
 child = subprocess.Popen(words, pass_fds=[writer], cwd=sys.argv[1], stdin=subprocess.DEVNULL)
