@@ -335,6 +335,7 @@ static int take_loaded(void *arg, struct job *job)
 	}
 	entry->number = job->number;
 	entry->job = job;
+	entry->loaded_attempt = job->attempts;
 	pthread_mutex_lock(&engine->table_lock);
 	table_add(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);
