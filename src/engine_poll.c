@@ -48,7 +48,7 @@ static void failed(struct engine *engine, const struct job *job, int64_t retry_a
 	unsigned failures;
 	char *error;
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	failures = engine_poll_again(engine, job->number, true, retry_after_ms);
 	if (failures < TELL_AFTER || !job_is(job, JOB_POLLED_STATES))
 		return;
@@ -110,7 +110,7 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 		.texts = { .status = reply->body, .status_len = reply->body_len },
 	};
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	/* An end is final: of a job that has ended only its outputs are asked for. */
 	engine_poll_again(engine, job->number, !job_is(job, JOB_POLLED_STATES), -1);
 	if (job_is(job, JOB_POLLED_STATES) && is_news(job, state, status->word))
@@ -135,7 +135,7 @@ static void disown(struct engine *engine, const struct job *job)
 		.number = job->number, .attempt = job->attempts, .heard = true, .event = &event
 	};
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	engine_change(engine, &change);
 	free(reason);
 }
@@ -180,9 +180,10 @@ static void done(void *arg, const struct remote_reply *reply)
 	struct engine *engine = poll->engine;
 	const struct job *job = engine_get(engine, poll->number);
 
-	if (!job || job->attempts != poll->attempt || !job->request_id ||
-	    reply->fault == REMOTE_STOPPED)
+	if (reply->fault == REMOTE_STOPPED)
 		engine_idle(engine, QUEUE_POLL, poll->number);
+	else if (!job || job->attempts != poll->attempt || !job->request_id)
+		engine_polled(engine, poll->number);
 	else if (reply->fault != REMOTE_OK)
 		failed(engine, job, reply->retry_after_ms, reply->detail);
 	else
