@@ -194,7 +194,8 @@ static bool wait_cancel(struct fs_park *park)
 static void wait_fire(struct engine_watch *watch)
 {
 	fs_park_fire(
-		&((struct wait_park *)((char *)watch - offsetof(struct wait_park, watch)))->park);
+		&((struct wait_park *)(void *)((char *)watch - offsetof(struct wait_park, watch)))
+			 ->park);
 }
 
 static void park_free(struct fs_park *park)
@@ -255,7 +256,8 @@ static bool read_cancel(struct fs_park *park)
 static void read_wake(struct output_waiter *waiter)
 {
 	fs_park_fire(
-		&((struct read_park *)((char *)waiter - offsetof(struct read_park, waiter)))->park);
+		&((struct read_park *)(void *)((char *)waiter - offsetof(struct read_park, waiter)))
+			 ->park);
 }
 
 static void reply_bytes(fuse_req_t req, struct output *output, uint64_t off, size_t size)

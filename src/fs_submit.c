@@ -142,7 +142,8 @@ static void ask_park_answer(struct fs_park *park, enum fs_why why)
 static void ask_fire(struct engine_watch *watch)
 {
 	fs_park_fire(
-		&((struct ask_park *)((char *)watch - offsetof(struct ask_park, watch)))->park);
+		&((struct ask_park *)(void *)((char *)watch - offsetof(struct ask_park, watch)))
+			 ->park);
 }
 
 static void ask_destroy(struct fs_park *park)

@@ -55,6 +55,18 @@ static void free_request(struct request *request)
 	request->kind->free(request);
 }
 
+/* The http whose network thread this is. */
+static _Thread_local struct http *mine;
+
+/* The network thread itself need not be woken: it looks at everything again before it sleeps. */
+static void wake_thread(struct http *http)
+{
+	if (mine == http)
+		http->again = true;
+	else
+		curl_multi_wakeup(http->multi);
+}
+
 int http_enqueue(struct http *http, struct request *request, uint64_t *id)
 {
 	int r = 0;
@@ -73,7 +85,7 @@ int http_enqueue(struct http *http, struct request *request, uint64_t *id)
 	if (r)
 		free_request(request);
 	else
-		curl_multi_wakeup(http->multi);
+		wake_thread(http);
 	return r;
 }
 
@@ -436,13 +448,19 @@ static void *network_thread(void *arg)
 	int64_t wait = 0;
 	int running;
 
+	mine = http;
 	while (wait >= 0) {
-		curl_multi_poll(http->multi, NULL, 0, wait > INT_MAX ? INT_MAX : (int)wait, NULL);
+		if (wait > 0)
+			curl_multi_poll(http->multi, NULL, 0, wait > INT_MAX ? INT_MAX : (int)wait,
+					NULL);
+		http->again = false;
 		start_queued(http);
 		end_cancelled(http);
 		curl_multi_perform(http->multi, &running);
 		end_done(http);
 		wait = is_stopping(http) ? end_stopped(http) : call_tick(http);
+		if (wait > 0 && http->again)
+			wait = 0;
 	}
 	return NULL;
 }
@@ -469,14 +487,12 @@ static void http_cancel(void *ctx, uint64_t id)
 	mark_cancelled_locked(http, &http->queue, id);
 	mark_cancelled_locked(http, &http->active, id);
 	pthread_mutex_unlock(&http->lock);
-	curl_multi_wakeup(http->multi);
+	wake_thread(http);
 }
 
 static void http_wake(void *ctx)
 {
-	struct http *http = ctx;
-
-	curl_multi_wakeup(http->multi);
+	wake_thread(ctx);
 }
 
 static void init_curl(void)

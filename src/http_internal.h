@@ -71,6 +71,7 @@ struct http {
 	bool local;            /* the gateway is on loopback */
 	CURLM *multi;          /* network thread, but for its wake-up */
 	pthread_t thread;
+	bool again; /* network thread: it asked something of itself in this round */
 	bool started;
 	int64_t (*tick)(void *arg);
 	void *tick_arg;

@@ -22,6 +22,7 @@
 #include <fuse_lowlevel.h>
 #include <malloc.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,8 @@ struct driver {
 	struct key *key;
 	struct store *store;
 	struct http *http;
+	struct world world;
+	_Atomic uint64_t random;
 	struct fs *fs;
 	struct engine_observer observer;
 	struct engine *engine;
@@ -75,18 +78,16 @@ static int64_t mono_ms(void *ctx)
 		CLOCK_BOOTTIME); /* a suspended laptop's retries and polls are due when it wakes */
 }
 
+/* splitmix64 over a counter that getrandom() seeded: for seeds of models and jitter, where no
+ * secret hangs on it. */
 static uint64_t random_number(void *ctx)
 {
-	(void)ctx;
-	uint64_t number;
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		number = (uint64_t)clock_ms(CLOCK_MONOTONIC) * 6364136223846793005u;
-	return number;
+	_Atomic uint64_t *counter = ctx;
+	uint64_t z = atomic_fetch_add(counter, 0x9e3779b97f4a7c15u);
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
 }
-
-static const struct world world = { .wall_ms = wall_ms,
-				    .mono_ms = mono_ms,
-				    .random = random_number };
 
 /* What the modules ask of each other */
 
@@ -220,6 +221,19 @@ static int make_network(struct driver *driver)
 	return driver->http ? 0 : fail("cannot set up the network: %s", strerror(errno));
 }
 
+static int make_world(struct driver *driver)
+{
+	uint64_t seed;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return fail("no randomness: %s", strerror(errno));
+	driver->random = seed;
+	driver->world = (struct world){ .ctx = &driver->random,
+					.wall_ms = wall_ms,
+					.mono_ms = mono_ms,
+					.random = random_number };
+	return 0;
+}
+
 static int make_engine(struct driver *driver)
 {
 	struct config *config = &driver->config;
@@ -229,7 +243,7 @@ static int make_engine(struct driver *driver)
 			      .gid = config->gid,
 			      .umask = config->umask,
 			      .submit_wait_ms = config->submit_wait_ms,
-			      .world = world,
+			      .world = driver->world,
 			      .wake = wake,
 			      .serving = serving,
 			      .ctx = driver };
@@ -238,7 +252,7 @@ static int make_engine(struct driver *driver)
 		return fail("no memory");
 	driver->observer = (struct engine_observer){ .ctx = driver->fs, .changed = fs_job_changed };
 	config->engine.gateway = config->gateway;
-	driver->engine = engine_new(&config->engine, &world, driver->store,
+	driver->engine = engine_new(&config->engine, &driver->world, driver->store,
 				    http_remote(driver->http), &driver->observer);
 	if (!driver->engine)
 		return fail("no memory");
@@ -335,6 +349,8 @@ static int run(struct driver *driver)
 		r = start_sandbox(driver);
 	if (!r)
 		r = make_network(driver);
+	if (!r)
+		r = make_world(driver);
 	if (!r)
 		r = make_engine(driver);
 	if (!r)
