@@ -30,6 +30,7 @@ enum node_kind {
 	NODE_BY_NAME,
 	NODE_LATEST,
 	NODE_JOBS,
+	NODE_DEFAULTS,
 	NODE_SPEND,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
@@ -80,7 +81,7 @@ static inline unsigned node_kind(uint64_t ino)
 struct node_input {
 	const struct job *job;       /* files of a job */
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
-	const char *defaults;        /* of parameters, as JSON; NULL: none. For `cost` alone */
+	const char *defaults;        /* defaults.json; NULL: none. For it and `cost` */
 	const struct price_list *prices;
 	const struct price_account *account; /* for `spend` alone */
 	const char *source;                  /* the mount's SOURCE, as given */
