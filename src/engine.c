@@ -87,6 +87,18 @@ struct engine *engine_new(const struct engine_conf *conf, const struct world *wo
 	return engine;
 }
 
+/* With its line in the log, which is to have every request id. */
+static int save_late(struct engine *engine, const struct job *job)
+{
+	struct job_event event = { .kind = JOB_EVENTS,
+				   .reason = "recorded late: the disk had refused it" };
+	char *line = job_describe(NULL, job, &event);
+	int r = store_update(engine->store, job, &(struct store_texts){ .log_line = line });
+
+	free(line);
+	return r;
+}
+
 void engine_set_cache(struct engine *engine, struct output_cache *cache)
 {
 	engine->cache = cache;
@@ -101,7 +113,7 @@ void engine_free(struct engine *engine)
 		if (!entry)
 			break;
 		number = entry->number;
-		if (entry->unsaved && store_update(engine->store, entry->job, NULL) < 0)
+		if (entry->unsaved && save_late(engine, entry->job) < 0)
 			log_error("job %" PRIu64 " (%s): its last state could not be recorded",
 				  number, entry->job->request_id ? entry->job->request_id : "-");
 	}
@@ -276,18 +288,22 @@ static void saved(struct engine *engine, uint64_t number, bool success)
 	pthread_mutex_unlock(&engine->table_lock);
 }
 
-static void save(struct engine *engine, uint64_t number)
+void engine_save(struct engine *engine, uint64_t number)
 {
-	struct store_texts texts = { .log_line = "recorded late: the disk had refused it" };
 	const struct job *job;
 
 	/* `write` keeps both the entry and its snapshot. */
-	pthread_mutex_lock(&engine->write);
 	if (take_unsaved(engine, number, &job))
-		saved(engine, number, store_update(engine->store, job, &texts) == 0);
+		saved(engine, number, save_late(engine, job) == 0);
+	job_put(job);
+}
+
+static void save(struct engine *engine, uint64_t number)
+{
+	pthread_mutex_lock(&engine->write);
+	engine_save(engine, number);
 	pthread_mutex_unlock(&engine->write);
 	engine_idle(engine, QUEUE_SAVE, number);
-	job_put(job);
 }
 
 int64_t engine_tick(struct engine *engine)
@@ -319,6 +335,7 @@ static int take_loaded(void *arg, struct job *job)
 	}
 	entry->number = job->number;
 	entry->job = job;
+	entry->loaded_attempt = job->attempts;
 	pthread_mutex_lock(&engine->table_lock);
 	table_add(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);

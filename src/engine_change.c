@@ -200,8 +200,10 @@ static void begin_step(struct engine *engine, struct step *step, size_t ordinal)
 {
 	struct change *change = step->change;
 
-	if (!change->fresh)
+	if (!change->fresh) {
+		engine_save(engine, change->number);
 		step->before = engine_get(engine, change->number);
+	}
 	step->after = step->before ? job_copy(step->before) : change->fresh;
 	if (!step->after) {
 		change->result = step->before ? -ENOMEM : -ENOENT;

@@ -40,12 +40,15 @@ struct entry {
 	bool busy[QUEUES]; /* a request of this kind is under way: it sets the next timer itself */
 	bool unsaved;      /* what is shown was heard from the service, and is not on disk yet */
 	unsigned save_failures;
-	unsigned poll_failures; /* in a row */
-	int64_t retry_after_ms; /* from the last failed poll; -1: none */
-	unsigned size_tries;    /* before a completion without sizes is told */
+	unsigned loaded_attempt; /* the attempt that an earlier run made; 0: none */
+	unsigned poll_failures;  /* in a row */
+	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
+	unsigned size_tries;     /* before a completion without sizes is told */
 	int64_t size_since_ms;
-	int64_t refreshed_ms; /* the last time that a failed download asked for a new URL; 0: never
-			       */
+	bool renewing;        /* readers wait for the poll that brings a new URL, or none */
+	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
+	uint32_t changed;     /* outputs, a bit each, whose size and ETag are to be asked anew */
+	int64_t changed_ms;   /* the last time that these were asked; 0: never */
 	struct engine_watch *watches;
 };
 
@@ -105,6 +108,9 @@ struct engine {
 	int64_t spent; /* [write] of the budget, with what the commit that is being prepared asks
 			  for; -1: not known */
 	struct params *defaults; /* [table]; NULL: none */
+	/* What the service's answers said of the key, since the start. Network thread. */
+	bool key_worked;
+	bool key_refused; /* and not accepted since */
 };
 
 /* One change of one job: edit, event, commit, show, tell. */
@@ -140,8 +146,13 @@ int64_t engine_wall(const struct engine *engine);
 int64_t engine_mono(const struct engine *engine);
 uint64_t engine_random(const struct engine *engine);
 
+/* Commits what the disk would not take before, if there is something. `write` is held. */
+void engine_save(struct engine *engine, uint64_t number);
+
 /* Frees the place that NUMBER had in the queue. */
 void engine_idle(struct engine *engine, enum queue_kind kind, uint64_t number);
+/* The same for a poll that brought no new outputs: who waits for these is told so. */
+void engine_polled(struct engine *engine, uint64_t number);
 /* The next poll of a job that did not change: FAILED says whether this one brought an answer. Gives
  * the polls in a row that failed. */
 unsigned engine_poll_again(struct engine *engine, uint64_t number, bool failed,
@@ -180,6 +191,10 @@ void engine_tell(struct engine *engine, const struct job *job, const char *error
 int engine_load_defaults(struct engine *engine);
 /* Gives PARAMS what the defaults have and it has not. 0 or -ENOMEM. */
 int engine_apply_defaults(struct engine *engine, struct params *params);
+/* Whether JOB, whose submission was refused for the key, waits for another one (engine_key.c). */
+bool engine_waits_for_key(struct engine *engine, const struct job *job);
+/* Notes what an answer says of the key. */
+void engine_heard(struct engine *engine, const struct remote_reply *reply);
 
 /* A SUBMITTING job that was loaded: what does its stored answer say? */
 int engine_recover(struct engine *engine, const struct job *job);

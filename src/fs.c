@@ -306,6 +306,8 @@ static int attr_output(struct fs *fs, const struct job *job, unsigned index, str
 	if (!node_output_visible(job, index))
 		return -ENOENT;
 	const struct job_output *output = &job->outputs[index];
+	if (node_version(st->st_ino) != output->version)
+		return -ESTALE;
 	st->st_mode = S_IFREG | (0444 & ~fs->conf.umask & (job->mode | 0111));
 	st->st_size = output->size;
 	set_times(st, time_of_ms(output->mtime_ms));
@@ -522,6 +524,19 @@ static void tell_names(struct fs *fs, const struct job *before, const struct job
 	}
 }
 
+static void tell_output(struct fs *fs, const struct job *before, const struct job *after,
+			unsigned index)
+{
+	if (!node_output_visible(before, index))
+		return;
+	if (!node_output_visible(after, index) ||
+	    node_output_ino(before, index) != node_output_ino(after, index))
+		notify_entry(fs->notify, node_ino(after->number, NODE_JOB),
+			     before->outputs[index].name);
+	else
+		notify_attr(fs->notify, node_output_ino(after, index));
+}
+
 static void tell_files(struct fs *fs, const struct job *before, const struct job *after)
 {
 	uint64_t dir = node_ino(after->number, NODE_JOB);
@@ -534,8 +549,7 @@ static void tell_files(struct fs *fs, const struct job *before, const struct job
 			notify_entry(fs->notify, dir, node->name);
 	}
 	for (unsigned i = 0; before && i < before->output_count; i++)
-		if (node_output_visible(before, i) && !node_output_visible(after, i))
-			notify_entry(fs->notify, dir, before->outputs[i].name);
+		tell_output(fs, before, after, i);
 }
 
 /* The writer of a drop may be gone when its job is refused: new/NAME.error tells whoever looks. */

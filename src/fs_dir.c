@@ -53,7 +53,7 @@ static int resolve_in_job(struct fs *fs, uint64_t number, const char *name, uint
 		for (unsigned i = 0; i < job->output_count && r; i++)
 			if (node_output_visible(job, i) &&
 			    strcmp(job->outputs[i].name, name) == 0) {
-				*ino = node_ino(number, NODE_OUTPUT + i);
+				*ino = node_output_ino(job, i);
 				r = 0;
 			}
 		if (r)
@@ -234,8 +234,7 @@ static bool next_file(struct fs *fs, const struct job *job, uint64_t cookie, str
 	for (unsigned i = kind < NODE_OUTPUT ? 0 : kind - NODE_OUTPUT + 1; i < job->output_count;
 	     i++)
 		if (node_output_visible(job, i))
-			return entry_set(out, job->outputs[i].name,
-					 node_ino(job->number, NODE_OUTPUT + i),
+			return entry_set(out, job->outputs[i].name, node_output_ino(job, i),
 					 FIXED + NODE_OUTPUT + i);
 	return false;
 }

@@ -74,6 +74,7 @@ static int copy_output(struct job_output *to, const struct job_output *from)
 {
 	to->size = from->size;
 	to->mtime_ms = from->mtime_ms;
+	to->version = from->version;
 	if (job_set(&to->url, from->url) < 0 || job_set(&to->name, from->name) < 0 ||
 	    job_set(&to->media_type, from->media_type) < 0 || job_set(&to->etag, from->etag) < 0)
 		return -ENOMEM;
@@ -358,10 +359,9 @@ static int adopt(struct job *job, const struct job_event *event, struct strings 
 
 	if (!event->request_id)
 		return -EINVAL;
-	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0) {
+	/* The word itself is kept: it says that the service knows the id. */
+	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0)
 		state = JOB_QUEUED;
-		drop(&strings->word);
-	}
 	take(&job->request_id, &strings->request_id);
 	take(&job->polling_url, &strings->polling_url);
 	take(&job->word, &strings->word);

@@ -66,6 +66,7 @@ struct job_output {
 	char *etag;       /* NULL: the CDN gave none */
 	int64_t size;     /* bytes; -1 until known: the file is not there before */
 	int64_t mtime_ms; /* Last-Modified, or the job's end */
+	uint16_t version; /* counts the objects that were seen there since the mount; not stored */
 };
 
 struct job {
@@ -82,7 +83,7 @@ struct job {
 	char *origin;  /* the line of the batch that asked for it: no two jobs have the same; NULL:
 			  none */
 	int error_errno;    /* what the writer who waits for this submission gets: 0 or a positive
-			       errno */
+			       errno; a WAITING one gets 0, and this is what is wrong with the key */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
 	unsigned retries;   /* attempts since the last deliberate one that the driver made by itself
 			     */
@@ -155,7 +156,7 @@ static inline bool job_will_retry(const struct job *job)
 enum job_event_kind {
 	JOB_EVENT_SUBMIT,   /* the user asks for it, parameters are complete */
 	JOB_EVENT_SENDING,  /* connected; the first byte follows once this is committed */
-	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429, 503 */
+	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429... */
 	JOB_EVENT_ACCEPTED, /* the service gave a request id */
 	JOB_EVENT_REFUSED,  /* 400, 401, 402, 403...: nothing was charged */
 	JOB_EVENT_LOST,     /* it was sent, and no usable answer came */
