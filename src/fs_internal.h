@@ -1,7 +1,6 @@
 /* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
- * (reading), fs_write.c (writing), fs_submit.c (submitting), fs_batch.c (lists), fs_park.c
- * (waiting).
- */
+ * (reading), fs_write.c (writing), fs_submit.c (submitting), fs_batch.c (lists),
+ * fs_defaults.c (defaults.json), fs_tell.c (changes), fs_park.c (waiting). */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
