@@ -156,6 +156,8 @@ static void connected(void)
 		return;
 	}
 	call->received = true;
+	if (chance(play.h, 10) && call->sending(call->arg) == 0)
+		wrong("ask %td may be sent a second time", ask - play.asks);
 	if (ask->refused)
 		wrong("ask %td was refused, and is sent", ask - play.asks);
 	if (ask->on_wire++)
