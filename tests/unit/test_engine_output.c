@@ -205,9 +205,9 @@ START_TEST(outputs_come_from_the_cache)
 	struct output_events events = engine_output_events(sim.engine);
 	struct output_cache *cache;
 	struct output *output;
-	char dir[sizeof(sim.dir) + 8];
+	char dir[DISK_DIR_MAX + 8];
 
-	snprintf(dir, sizeof(dir), "%s/cache", sim.dir);
+	snprintf(dir, sizeof(dir), "%s/cache", disk_dir);
 	cache = output_cache_new(dir, &sim.remote, &events);
 	ck_assert_ptr_nonnull(cache);
 	ck_assert_int_eq(engine_output(sim.engine, number, 0, &output), -ENOENT);
