@@ -120,6 +120,7 @@ void engine_free(struct engine *engine)
 	for (int kind = 0; kind < QUEUES; kind++)
 		sched_release(&engine->queues[kind].sched);
 	table_release(&engine->table);
+	params_free(engine->defaults);
 	pthread_mutex_destroy(&engine->write);
 	pthread_mutex_destroy(&engine->table_lock);
 	free(engine->gateway);
@@ -326,7 +327,7 @@ int64_t engine_tick(struct engine *engine)
 static int take_loaded(void *arg, struct job *job)
 {
 	struct engine *engine = arg;
-	struct entry *entry = engine_entry_new(engine);
+	struct entry *entry = engine_entry_new(engine, 1);
 
 	if (!entry) {
 		job_put(job);
@@ -334,6 +335,7 @@ static int take_loaded(void *arg, struct job *job)
 	}
 	entry->number = job->number;
 	entry->job = job;
+	entry->loaded_attempt = job->attempts;
 	pthread_mutex_lock(&engine->table_lock);
 	table_add(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);
@@ -363,7 +365,10 @@ int engine_load(struct engine *engine)
 {
 	const struct job *job;
 	uint64_t number = 0;
-	int r = store_load(engine->store, take_loaded, engine);
+	int r = engine_load_defaults(engine);
+
+	if (r == 0)
+		r = store_load(engine->store, take_loaded, engine);
 
 	while (r == 0 && (job = engine_next(engine, number)) != NULL) {
 		number = job->number;
@@ -416,6 +421,11 @@ const struct job *engine_find_label(struct engine *engine, const char *label)
 	return look_up(engine, KEY_LABEL, label);
 }
 
+const struct job *engine_find_origin(struct engine *engine, const char *origin)
+{
+	return look_up(engine, KEY_ORIGIN, origin);
+}
+
 const struct job *engine_latest(struct engine *engine)
 {
 	const struct job *job;
@@ -458,7 +468,8 @@ bool engine_attachment_settled(const struct job *job)
 
 bool engine_job_ended(const struct job *job)
 {
-	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT));
+	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT)) &&
+	       !job_will_retry(job);
 }
 
 bool engine_watch(struct engine *engine, struct engine_watch *watch)

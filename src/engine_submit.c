@@ -19,6 +19,10 @@
 
 #define AGAIN "then write params.json again"
 
+#define MEND_KEY                                                                                   \
+	"mend the API key (a key file is read again when it changes, PIXAZO_API_KEY at the next "  \
+	"mount)"
+
 #define WAYS_OUT                                                                                   \
 	"It may have been accepted and charged, so it is not sent again by itself. Look for it "   \
 	"in the service's dashboard: if it is there, write its request id to request_id, which "   \
@@ -83,13 +87,16 @@ static void postponed(const struct engine *engine, const struct job *job,
 {
 	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
 					  reply->retry_after_ms, engine_random(engine));
+	bool key = reply->fault == REMOTE_NO_KEY || reply->http_status == 401;
 	char time[JOB_TIME_MAX];
 
 	verdict->event.kind = JOB_EVENT_NOT_SENT;
+	verdict->event.error = key ? remote_errno(reply->fault, reply->http_status) : 0;
 	verdict->event.retry_at_ms = engine_wall(engine) + delay;
 	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
-				      "at %s; there is nothing to do.",
-				      what, job_time(verdict->event.retry_at_ms, time)));
+				      "at %s; %s.",
+				      what, job_time(verdict->event.retry_at_ms, time),
+				      key ? MEND_KEY : "there is nothing to do"));
 }
 
 /* Provably not accepted: WHAT happened, as a sentence without its end. */
@@ -119,14 +126,26 @@ static const char *advice(long http_status)
 	}
 }
 
-static void judge_answer(const struct engine *engine, const struct job *job,
+/* The service's answer was not yet. */
+static void put_off(const struct engine *engine, const struct job *job,
+		    const struct remote_reply *reply, struct verdict *verdict)
+{
+	const char *message = verdict->answer.message;
+	char *what = engine_words("The service did not take the request: %s (HTTP %ld)",
+				  message ? message : "no reason given", reply->http_status);
+
+	not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
+	free(what);
+}
+
+static void judge_answer(struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, struct verdict *verdict)
 {
 	struct api_submit *answer = &verdict->answer;
 	const char *message;
-	char *what;
 
-	if (api_submit_parse(reply->http_status, reply->body, reply->body_len, answer) < 0)
+	if (api_submit_parse(reply->http_status, reply->retry_after_ms >= 0, reply->body,
+			     reply->body_len, answer) < 0)
 		answer->kind = API_LOST;
 	message = answer->message ? answer->message : "no reason given";
 	switch (answer->kind) {
@@ -137,22 +156,21 @@ static void judge_answer(const struct engine *engine, const struct job *job,
 		verdict->event.word = answer->word;
 		return;
 	case API_REFUSED:
+		if (reply->http_status == 401 && engine_waits_for_key(engine, job)) {
+			put_off(engine, job, reply, verdict);
+			return;
+		}
 		refused(verdict, remote_errno(REMOTE_OK, reply->http_status),
 			engine_words("The service refused the request: %s (HTTP %ld). Nothing was "
 				     "charged. %s.",
 				     message, reply->http_status, advice(reply->http_status)));
 		return;
-	case API_TRY_LATER:
-		what = engine_words("The service did not take the request: %s (HTTP %ld)", message,
-				    reply->http_status);
-		not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
-		free(what);
-		return;
+	case API_TRY_LATER: put_off(engine, job, reply, verdict); return;
 	case API_LOST: lost(verdict, reply);
 	}
 }
 
-static void judge_unsent(const struct engine *engine, const struct job *job,
+static void judge_unsent(struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, int commit_error,
 			 struct verdict *verdict)
 {
@@ -167,7 +185,7 @@ static void judge_unsent(const struct engine *engine, const struct job *job,
 				strerror(-commit_error)));
 		return;
 	}
-	if (reply->fault == REMOTE_NO_KEY) {
+	if (reply->fault == REMOTE_NO_KEY && !engine_waits_for_key(engine, job)) {
 		refused(verdict, ENOKEY,
 			engine_words("Nothing was sent and nothing was charged: there is no API "
 				     "key. Give one in PIXAZO_API_KEY or with key_file=, " AGAIN
@@ -179,8 +197,8 @@ static void judge_unsent(const struct engine *engine, const struct job *job,
 	free(what);
 }
 
-static void judge(const struct engine *engine, const struct job *job,
-		  const struct remote_reply *reply, int commit_error, struct verdict *verdict)
+static void judge(struct engine *engine, const struct job *job, const struct remote_reply *reply,
+		  int commit_error, struct verdict *verdict)
 {
 	*verdict = (struct verdict){ .event.now_ms = engine_wall(engine) };
 	if (!reply->sent)
@@ -301,6 +319,7 @@ static void done(void *arg, const struct remote_reply *reply)
 	struct verdict verdict;
 
 	engine_idle(engine, QUEUE_SEND, post->number);
+	engine_heard(engine, reply);
 	if (job && !left_for_restart(post, job, reply)) {
 		if (reply->http_status > 0)
 			keep_answer(engine, post->number, reply);
@@ -367,6 +386,8 @@ void engine_send(struct engine *engine, uint64_t number)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (job && job_will_retry(job))
+		engine_retry(engine, job);
 	job_put(job);
 }
 
@@ -415,35 +436,6 @@ int engine_recover(struct engine *engine, const struct job *job)
 }
 
 /* What users do */
-
-int engine_submit(struct engine *engine, uint64_t *number, const char *label,
-		  const struct engine_owner *owner, struct params *params)
-{
-	struct job_event event = { .kind = JOB_EVENT_SUBMIT, .now_ms = engine_wall(engine) };
-	struct change change = { .number = *number, .event = &event };
-	char *body = NULL, *warnings = NULL;
-	int r = 0;
-
-	if (engine->conf.read_only)
-		return -EROFS;
-	if (!params_has_seed(params))
-		r = params_set_seed(params, engine_random(engine));
-	if (r == 0 && !(body = params_format(params)))
-		r = -ENOMEM;
-	if (r == 0 && !*number && !(change.fresh = engine_fresh(engine, label, owner)))
-		r = -ENOMEM;
-	if (r == 0) {
-		event.reason = warnings = params_warnings(params);
-		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
-		r = engine_change(engine, &change);
-	}
-	free(body);
-	free(warnings);
-	if (r < 0)
-		return r;
-	*number = change.number;
-	return 0;
-}
 
 static int edit_draft(struct engine *engine, struct job *job, void *arg)
 {

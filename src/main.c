@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -181,6 +182,7 @@ static int find_key(struct driver *driver)
 {
 	char error[KEY_ERROR_MAX];
 	if (driver->config.sandbox) {
+		key_clear_environment(); /* the gateway is our child */
 		driver->key = key_fixed("sandbox");
 		return driver->key ? 0 : fail("no memory");
 	}
@@ -413,12 +415,19 @@ static void tune_memory(void)
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
+/* The key is in it: no core, also none by pipe, and no debugger of the same user. */
+static void guard_memory(void)
+{
+	const struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct driver driver = { .parent = -1 };
 	char error[CONFIG_ERROR_MAX] = "";
-	const struct rlimit no_core = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &no_core); /* the key is in our memory */
+	guard_memory();
 	tune_memory();
 	int r = config_parse(&driver.config, argc, argv, error);
 	if (r) {

@@ -296,6 +296,7 @@ static inline void sim_setup(void)
 		.observer = { .changed = sim_changed },
 	};
 	sim.conf.sched = sched_policy_default();
+	sim.conf.prices = price_list_default();
 	snprintf(disk_dir, DISK_DIR_MAX, "%s/p3d-engine-XXXXXX", disk_at);
 	ck_assert_ptr_nonnull(mkdtemp(disk_dir));
 	make_disk();
