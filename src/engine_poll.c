@@ -60,8 +60,10 @@ static void failed(struct engine *engine, const struct job *job, int64_t retry_a
 }
 
 /* What the person is told at an end that is none they wanted. */
-static char *reason_of(enum job_state state, const char *message)
+static char *reason_of(enum job_state state, const char *message, int64_t retry_at_ms)
 {
+	char time[JOB_TIME_MAX];
+
 	if (!message)
 		message = "no reason given";
 	switch (state) {
@@ -71,6 +73,12 @@ static char *reason_of(enum job_state state, const char *message)
 				    "once more, which costs again.",
 				    message);
 	case JOB_ERROR:
+		if (retry_at_ms)
+			return engine_words(
+				"The service had an error of its own: %s. According to "
+				"its documentation this is not charged. It is submitted "
+				"again by itself at %s (retry_errors=).",
+				message, job_time(retry_at_ms, time));
 		return engine_words("The service had an error of its own: %s. According to its "
 				    "documentation this is not charged. Write params.json again to "
 				    "try once more.",
@@ -95,12 +103,14 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 		     const struct remote_reply *reply)
 {
 	enum job_state state = job_state_of_word(status->word);
-	char *reason = reason_of(state, status->message);
+	int64_t retry_at_ms = state == JOB_ERROR ? engine_retry_at(engine, job) : 0;
+	char *reason = reason_of(state, status->message, retry_at_ms);
 	struct job_event event = {
 		.kind = JOB_EVENT_STATUS,
 		.now_ms = engine_wall(engine),
 		.word = status->word,
 		.reason = reason,
+		.retry_at_ms = retry_at_ms,
 	};
 	struct change change = {
 		.number = job->number,
@@ -121,10 +131,15 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 /* The service does not know an id that only the user vouches for. */
 static void disown(struct engine *engine, const struct job *job)
 {
-	char *reason = engine_words(
-		"The service does not know the request id %s. Nothing was charged "
-		"for asking. Check it, and write it again.",
-		job->request_id);
+	char *reason = engine_words("The service does not know the request id %s. Nothing was "
+				    "charged for asking. Check it, and write it to request_id "
+				    "again%s.",
+				    job->request_id,
+				    job->attempts
+					    ? "; or, if the request is not to be found in the "
+					      "service's dashboard, write params.json again, which "
+					      "is a second purchase should it turn up after all"
+					    : "");
 	struct job_event event = {
 		.kind = JOB_EVENT_UNKNOWN,
 		.now_ms = engine_wall(engine),

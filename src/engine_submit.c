@@ -81,24 +81,15 @@ static void lost(struct verdict *verdict, const struct remote_reply *reply)
 					      reply->detail));
 }
 
-/* Provably not accepted: WHAT happened, as a sentence without its end. */
-static void not_accepted(const struct engine *engine, const struct job *job,
-			 const struct remote_reply *reply, const char *what,
-			 struct verdict *verdict)
+/* WHAT happened, as a sentence without its end; it is tried again. */
+static void postponed(const struct engine *engine, const struct job *job,
+		      const struct remote_reply *reply, const char *what, struct verdict *verdict)
 {
 	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
 					  reply->retry_after_ms, engine_random(engine));
 	bool key = reply->fault == REMOTE_NO_KEY || reply->http_status == 401;
 	char time[JOB_TIME_MAX];
 
-	if (engine->conf.submit_sync) {
-		refused(verdict, remote_errno(reply->fault, reply->http_status),
-			engine_words("%s. Nothing was charged, and it is not tried again by itself "
-				     "(submit=sync): write params.json again when you want it to "
-				     "be.",
-				     what));
-		return;
-	}
 	verdict->event.kind = JOB_EVENT_NOT_SENT;
 	verdict->event.error = key ? remote_errno(reply->fault, reply->http_status) : 0;
 	verdict->event.retry_at_ms = engine_wall(engine) + delay;
@@ -106,6 +97,21 @@ static void not_accepted(const struct engine *engine, const struct job *job,
 				      "at %s; %s.",
 				      what, job_time(verdict->event.retry_at_ms, time),
 				      key ? MEND_KEY : "there is nothing to do"));
+}
+
+/* Provably not accepted: WHAT happened, as a sentence without its end. */
+static void not_accepted(const struct engine *engine, const struct job *job,
+			 const struct remote_reply *reply, const char *what,
+			 struct verdict *verdict)
+{
+	if (!engine->conf.submit_sync) {
+		postponed(engine, job, reply, what, verdict);
+		return;
+	}
+	refused(verdict, remote_errno(reply->fault, reply->http_status),
+		engine_words("%s. Nothing was charged, and it is not tried again by itself "
+			     "(submit=sync): write params.json again when you want it to be.",
+			     what));
 }
 
 static const char *advice(long http_status)
@@ -203,13 +209,19 @@ static void judge(struct engine *engine, const struct job *job, const struct rem
 		lost(verdict, reply);
 }
 
+/* Refused, and the service knows nothing of it. */
+static bool is_ours_alone(const struct verdict *verdict, const struct remote_reply *reply)
+{
+	return verdict->event.kind == JOB_EVENT_REFUSED && !reply->sent;
+}
+
 static int apply_verdict(struct engine *engine, uint64_t number, unsigned attempt,
 			 const struct remote_reply *reply, const struct verdict *verdict)
 {
 	struct change change = {
 		.number = number,
 		.attempt = attempt,
-		.heard = true,
+		.heard = !is_ours_alone(verdict, reply),
 		.event = &verdict->event,
 	};
 	int r;
@@ -257,10 +269,12 @@ static int sending(void *arg)
 {
 	struct post *post = arg;
 	struct job_event event = { .kind = JOB_EVENT_SENDING, .now_ms = engine_wall(post->engine) };
+	/* The answer to an earlier POST ("try later") must never be taken for one to this. */
 	struct change change = {
 		.number = post->number,
 		.attempt = post->attempt,
 		.event = &event,
+		.texts = { .answer = "" },
 	};
 	int r = engine_change(post->engine, &change);
 
@@ -279,6 +293,24 @@ static bool left_for_restart(const struct post *post, const struct job *job,
 	return reply->sent || (job->state == JOB_WAITING && !post->engine->conf.submit_sync);
 }
 
+/* Told is what is on disk: where the disk does not take a refusal of ours, the job is WAITING after
+ * a crash, and is sent. So it waits now, too. */
+static void settle(const struct post *post, const struct job *job, const struct remote_reply *reply,
+		   struct verdict *verdict)
+{
+	int r = apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+	char *what;
+
+	if (r >= 0 || !is_ours_alone(verdict, reply))
+		return;
+	what = engine_words("The request was not sent: the local disk does not take a record of it "
+			    "(%s)",
+			    strerror(-r));
+	postponed(post->engine, job, reply, what ? what : "The request was not sent", verdict);
+	free(what);
+	apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+}
+
 static void done(void *arg, const struct remote_reply *reply)
 {
 	struct post *post = arg;
@@ -292,7 +324,7 @@ static void done(void *arg, const struct remote_reply *reply)
 		if (reply->http_status > 0)
 			keep_answer(engine, post->number, reply);
 		judge(engine, job, reply, post->commit_error, &verdict);
-		apply_verdict(engine, post->number, post->attempt, reply, &verdict);
+		settle(post, job, reply, &verdict);
 		release_verdict(&verdict);
 	}
 	job_put(job);
@@ -354,6 +386,8 @@ void engine_send(struct engine *engine, uint64_t number)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (job && job_will_retry(job))
+		engine_retry(engine, job);
 	job_put(job);
 }
 
@@ -402,36 +436,6 @@ int engine_recover(struct engine *engine, const struct job *job)
 }
 
 /* What users do */
-
-int engine_submit(struct engine *engine, uint64_t *number, const char *label,
-		  const struct engine_owner *owner, struct params *params)
-{
-	struct job_event event = { .kind = JOB_EVENT_SUBMIT, .now_ms = engine_wall(engine) };
-	struct change change = { .number = *number, .event = &event };
-	char *body = NULL, *warnings = NULL;
-	int r = 0;
-
-	if (engine->conf.read_only)
-		return -EROFS;
-	if (!params_has_seed(params))
-		r = params_set_seed(params, engine_random(engine));
-	if (r == 0 && !(body = params_format(params)))
-		r = -ENOMEM;
-	if (r == 0 && !*number && !(change.fresh = engine_fresh(engine, label, owner)))
-		r = -ENOMEM;
-	if (r == 0) {
-		event.reason = warnings = params_warnings(params);
-		/* An answer to an earlier attempt must never be taken for one to this. */
-		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
-		r = engine_change(engine, &change);
-	}
-	free(body);
-	free(warnings);
-	if (r < 0)
-		return r;
-	*number = change.number;
-	return 0;
-}
 
 static int edit_draft(struct engine *engine, struct job *job, void *arg)
 {

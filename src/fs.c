@@ -16,6 +16,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->drafts = draft_box_new();
 	pthread_mutex_init(&fs->park_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
+	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
 	fs->new_mode = 0777 & ~conf->umask;
@@ -42,9 +43,11 @@ void fs_free(struct fs *fs)
 		return;
 	while (fs->handles) /* an unmount with open files brings no release */
 		fs_handle_free(fs, fs->handles);
+	fs_batches_free(fs);
 	draft_box_free(fs->drafts);
 	pthread_mutex_destroy(&fs->park_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
+	pthread_mutex_destroy(&fs->batch_lock);
 	free((char *)fs->conf.source);
 	free((char *)fs->conf.mountpoint);
 	free(fs);
@@ -121,12 +124,19 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 		  size_t *len)
 {
 	struct node_input in = { .job = job,
+				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
 				 .next = next_job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
-	int r = 0;
+	struct price_account account = { 0 };
+	char *defaults = NULL;
+	int r = node->kind == NODE_SPEND  ? engine_account(fs->engine, &account)
+		: node->kind == NODE_COST ? engine_defaults(fs->engine, &defaults)
+					  : 0;
+	in.account = &account;
+	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
 		if (job && node->texts & 1u << i)
@@ -143,6 +153,7 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	}
 	for (int i = 0; i < JOB_TEXTS; i++)
 		free(texts[i]);
+	free(defaults);
 	return r;
 }
 
@@ -258,7 +269,10 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 			 struct stat *st, double *timeout)
 {
 	bool writable = node_is_writable(node, job);
-	*timeout = writable || node->kind == NODE_ERROR ? 0 : FS_TIMEOUT;
+	/* A draft's cost follows the defaults. */
+	*timeout = writable || node->kind == NODE_ERROR || job_is(job, JOB_IN(JOB_DRAFT))
+			   ? 0
+			   : FS_TIMEOUT;
 	st->st_mode = S_IFREG | ((writable ? 0666 : 0444) & ~fs->conf.umask & (job->mode | 0111));
 	if (node->flags & NODE_UNLISTED)
 		return 0;
@@ -532,8 +546,10 @@ void fs_job_changed(void *ctx, const struct job *before, const struct job *after
 		tell_files(fs, before, after);
 	else
 		draft_unlink_all(fs->drafts, node_ino(before->number, NODE_JOB));
-	if (after && before && after->state != before->state)
+	if (after && before && after->state != before->state) {
 		tell_drop(fs, after);
+		fs_tell_batch(fs, after);
+	}
 }
 
 static const struct fuse_lowlevel_ops operations = {

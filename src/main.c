@@ -264,6 +264,9 @@ static int make_engine(struct driver *driver)
 		return fail("the cache in %s: %s", config->cache_dir, strerror(errno));
 	engine_set_cache(driver->engine, driver->cache);
 	int r = engine_load(driver->engine);
+	if (r == -EUCLEAN)
+		return fail("the books in %s are damaged; restore them from a copy",
+			    config->state_dir);
 	return r ? fail("cannot read the books in %s: %s", config->state_dir, strerror(-r)) : 0;
 }
 

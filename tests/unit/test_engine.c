@@ -267,7 +267,7 @@ START_TEST(a_hundred_thousand_jobs)
 		entry = calloc(1, sizeof(*entry));
 		entry->number = number;
 		entry->job = table_job(number);
-		ck_assert_int_eq(table_reserve(&table), 0);
+		ck_assert_int_eq(table_reserve(&table, 1), 0);
 		table_add(&table, entry);
 	}
 	for (uint64_t number = MANY; number > 1; number--) {
