@@ -187,6 +187,7 @@ void engine_tell(struct engine *engine, const struct job *job, const char *error
 bool engine_waits_for_key(struct engine *engine, const struct job *job);
 /* Notes what an answer says of the key. */
 void engine_heard(struct engine *engine, const struct remote_reply *reply);
+
 /* Takes the defaults from the store. */
 int engine_load_defaults(struct engine *engine);
 /* Gives PARAMS what the defaults have and it has not. 0 or -ENOMEM. */

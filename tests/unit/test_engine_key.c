@@ -13,15 +13,6 @@ static void refuse_key(struct call *call)
 	answer(call, 401, NO_KEY);
 }
 
-static int errno_of(uint64_t number)
-{
-	const struct job *job = engine_get(sim.engine, number);
-	int error = job->error_errno;
-
-	job_put(job);
-	return error;
-}
-
 static void accept_next(uint64_t number, const char *answer_text)
 {
 	struct call *post = next_call(CALL_SUBMIT);
