@@ -32,6 +32,7 @@ DRIVER_OBJS  := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/*.c))
 SANDBOX_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/sandbox/*.c))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 TEST_TOOLS   := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+TEST_PRELOAD := $(patsubst tests/preload/%.c,$(B)/preload/%.so,$(wildcard tests/preload/*.c))
 LIB_OBJS     := $(filter-out $(B)/obj/main.o,$(DRIVER_OBJS))
 
 all: $(B)/pixal3dfs $(B)/pixal3d-sandbox
@@ -53,6 +54,12 @@ $(B)/tools/%: $(B)/obj/tests/tools/%.o
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
+# Goes into other programs: without sanitizers.
+$(B)/preload/%.so: tests/preload/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) -D_GNU_SOURCE -std=c17 $(OPT) $(WARN) $(if $(WERROR),-Werror) -fPIC -shared -o $@ $< -pthread
 
 $(B)/obj/sandbox/%.o: src/sandbox/%.c $(B)/flags
 	@mkdir -p $(@D)
@@ -76,7 +83,7 @@ $(B)/flags: FORCE
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 FORCE:
 
-tests: all $(UNIT_TESTS) $(TEST_TOOLS)
+tests: all $(UNIT_TESTS) $(TEST_TOOLS) $(TEST_PRELOAD)
 
 check: tests
 	B=$(B) tests/run
@@ -87,6 +94,12 @@ asan:
 tsan:
 	$(MAKE) B=build/tsan SAN=thread check
 
+# Random histories: so many of the state machine, a fiftieth of it through engine and store. SEED=N begins elsewhere.
+HISTORIES ?= 1000000
+histories: $(B)/unit/test_job_history $(B)/unit/test_history
+	HISTORIES=$(HISTORIES) $(B)/unit/test_job_history
+	HISTORIES=$$(($(HISTORIES) / 50)) $(B)/unit/test_history 2>$(B)/histories.log
+
 demo: all
 	B=$(B) contrib/demo
 
@@ -96,7 +109,7 @@ bench: all
 layers:
 	tests/layers
 
-SOURCES := $(wildcard src/*.[ch] src/sandbox/*.[ch] tests/unit/*.[ch] tests/tools/*.[ch])
+SOURCES := $(wildcard src/*.[ch] src/sandbox/*.[ch] tests/unit/*.[ch] tests/tools/*.[ch] tests/preload/*.c)
 lint:
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
@@ -119,6 +132,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all tests check asan tsan demo bench layers lint format install uninstall clean FORCE
+.PHONY: all tests check asan tsan histories demo bench layers lint format install uninstall clean FORCE
 .SECONDARY:
 -include $(DRIVER_OBJS:.o=.d) $(SANDBOX_OBJS:.o=.d) $(wildcard $(B)/obj/tests/*/*.d)

@@ -267,24 +267,25 @@ static char *message_of(const json_t *root, const char *body, size_t len, int *r
 
 /* The answer to a POST. */
 
-static enum api_submit_kind submit_kind(long http_status, bool has_id)
+static enum api_submit_kind submit_kind(long http_status, bool retry_after, bool has_id)
 {
 	if (http_status >= 200 && http_status < 300)
 		return has_id ? API_ACCEPTED : API_LOST;
-	if (http_status == 429 || http_status == 503)
+	if (http_status == 429 || (http_status == 503 && retry_after))
 		return API_TRY_LATER;
 	return http_status >= 400 && http_status < 500 && http_status != 408 ? API_REFUSED
 									     : API_LOST;
 }
 
-int api_submit_parse(long http_status, const char *body, size_t len, struct api_submit *out)
+int api_submit_parse(long http_status, bool retry_after, const char *body, size_t len,
+		     struct api_submit *out)
 {
 	int r = 0;
 	json_t *root = load_object(body, len);
 	const json_t *id = json_object_get(root, "request_id");
 	bool has_id = json_is_string(id) &&
 		      api_request_id_valid(json_string_value(id), json_string_length(id));
-	*out = (struct api_submit){ .kind = submit_kind(http_status, has_id) };
+	*out = (struct api_submit){ .kind = submit_kind(http_status, retry_after, has_id) };
 	out->message = message_of(root, body, len, &r);
 	if (out->kind == API_ACCEPTED) {
 		const json_t *polling_url = json_object_get(root, "polling_url");

@@ -43,7 +43,7 @@ bool api_request_id_valid(const char *text, size_t len);
 enum api_submit_kind {
 	API_ACCEPTED,  /* 2xx with a request id */
 	API_REFUSED,   /* 4xx but 408 and 429: not accepted, not charged */
-	API_TRY_LATER, /* 429, 503: not accepted */
+	API_TRY_LATER, /* 429, and 503 with a Retry-After: not accepted */
 	API_LOST,      /* anything else: it may have been accepted */
 };
 
@@ -55,8 +55,11 @@ struct api_submit {
 	char *message;     /* the service's own words, one line; NULL: none */
 };
 
-/* Reads the answer to a POST. 0 or -ENOMEM; never fails on content. */
-int api_submit_parse(long http_status, const char *body, size_t len, struct api_submit *out);
+/* Reads the answer to a POST. RETRY_AFTER: it named a time to come again, which is what tells a
+ * gateway that is too busy to take it from one that lost what it had taken. 0 or -ENOMEM; never
+ * fails on content. */
+int api_submit_parse(long http_status, bool retry_after, const char *body, size_t len,
+		     struct api_submit *out);
 void api_submit_release(struct api_submit *submit);
 
 enum api_status_kind {

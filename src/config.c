@@ -105,6 +105,24 @@ static int set_max_inflight(struct config *config, const char *value)
 	return end == value || *end || n < 1 || n > 1000 ? -EINVAL : 0;
 }
 
+static int set_budget(struct config *config, const char *value)
+{
+	return price_budget_parse(&config->engine.budget, value);
+}
+
+static int set_prices(struct config *config, const char *value)
+{
+	return price_list_parse(&config->engine.prices, value);
+}
+
+static int set_retry_errors(struct config *config, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+	config->engine.retry_errors = (unsigned)n;
+	return end == value || *end || n > 100 ? -EINVAL : 0;
+}
+
 static int set_log(struct config *config, const char *value)
 {
 	int level = log_level_parse(value);
@@ -172,6 +190,12 @@ static const struct option options[] = {
 	{ "submit_wait", true, set_submit_wait,
 	  "S  a writer waits for the service's answer so long (30)" },
 	{ "max_inflight", true, set_max_inflight, "N  submissions under way at once (4)" },
+	{ "budget", true, set_budget,
+	  "USD[/day|/month]  refuse what would pass it, before anything is sent (none)" },
+	{ "prices", true, set_prices,
+	  "SIZE:USD[:SIZE:USD...]  estimate by texture_size (1024:0.30:2048:0.42:4096:0.42)" },
+	{ "retry_errors", true, set_retry_errors,
+	  "N  submit what ended in ERROR, which is not charged, again so often (0)" },
 	{ "uid", true, set_uid, "N  owner of the mount's own files, new/ among them (who mounts)" },
 	{ "gid", true, set_gid, "N  their group" },
 	{ "umask", true, set_umask,
@@ -335,15 +359,16 @@ static int set_places(struct config *config, const char *mountpoint, char error[
 
 static void set_defaults(struct config *config)
 {
-	*config = (struct config){
-		.engine = { .sched = sched_policy_default(), .max_submissions = 4, .max_polls = 8 },
-		.submit_wait_ms = 30000,
-		.umask = 022,
-		.uid = getuid(),
-		.gid = getgid(),
-		.log_level = LOG_LEVEL_WARN,
-		.ready_fd = -1
-	};
+	*config = (struct config){ .engine = { .sched = sched_policy_default(),
+					       .max_submissions = 4,
+					       .max_polls = 8,
+					       .prices = price_list_default() },
+				   .submit_wait_ms = 30000,
+				   .umask = 022,
+				   .uid = getuid(),
+				   .gid = getgid(),
+				   .log_level = LOG_LEVEL_WARN,
+				   .ready_fd = -1 };
 }
 
 static bool called_as_helper(const char *argv0)

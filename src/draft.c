@@ -1,4 +1,5 @@
 #include "draft.h"
+#include "draft_batch.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -432,6 +433,17 @@ static enum draft_verdict judge_request_id(const struct draft *draft, bool closi
 	return DRAFT_READY;
 }
 
+static enum draft_verdict judge_list(const struct draft *draft, enum draft_use use, bool closing,
+				     struct draft_content *out, char **canonical,
+				     char error[PARAMS_ERROR_MAX])
+{
+	if (use == DRAFT_URLS && !draft_is_list(draft->data, draft->info.size))
+		return judge_image_url(draft, closing, out, canonical, error);
+	if (!closing)
+		return DRAFT_PARTIAL;
+	return draft_judge_lines(draft->data, draft->info.size, use, out, canonical, error);
+}
+
 static enum draft_verdict judge_locked(const struct draft *draft, enum draft_use use, bool closing,
 				       struct draft_content *out, char **canonical,
 				       char error[PARAMS_ERROR_MAX])
@@ -441,6 +453,8 @@ static enum draft_verdict judge_locked(const struct draft *draft, enum draft_use
 	switch (use) {
 	case DRAFT_REQUEST: return judge_request(draft, out, canonical, error);
 	case DRAFT_IMAGE_URL: return judge_image_url(draft, closing, out, canonical, error);
+	case DRAFT_BATCH:
+	case DRAFT_URLS: return judge_list(draft, use, closing, out, canonical, error);
 	default: return judge_request_id(draft, closing, out, canonical, error);
 	}
 }
@@ -478,10 +492,8 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 	if (verdict == DRAFT_INVALID)
 		refuse_locked(draft, error, EINVAL);
 	pthread_mutex_unlock(&draft->box->lock);
-	if (verdict != DRAFT_READY) {
-		params_free(out->params);
-		out->params = NULL;
-	}
+	if (verdict != DRAFT_READY)
+		draft_content_release(out);
 	return verdict;
 }
 

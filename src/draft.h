@@ -28,6 +28,8 @@ enum draft_use {
 	DRAFT_REQUEST,    /* parameters as a JSON object */
 	DRAFT_IMAGE_URL,  /* one URL */
 	DRAFT_REQUEST_ID, /* the id of a request made before */
+	DRAFT_BATCH,      /* parameters as JSON objects, one a line */
+	DRAFT_URLS,       /* one URL, as DRAFT_IMAGE_URL, or a batch of them, one a line */
 };
 
 /* Immutable but by draft_set_times, draft_set_owner and draft_rename, which change it under the
@@ -98,14 +100,29 @@ enum draft_verdict {
 	DRAFT_INVALID, /* can never be right; draft_error() says why */
 };
 
-struct draft_content {
-	struct params *params; /* DRAFT_REQUEST: what was written; DRAFT_IMAGE_URL: only image_url.
-				  The caller frees it */
-	char request_id[160];  /* DRAFT_REQUEST_ID, without white space around it */
+/* Lines of one batch that may ask for something; more are DRAFT_INVALID. */
+#define DRAFT_LINES_MAX 10000
+
+/* One job of a batch. */
+struct draft_line {
+	unsigned number;       /* of the line, from 1 */
+	struct params *params; /* complete; NULL: ERROR says what is wrong with the line */
+	char *error;
 };
 
-/* Judges the content for USE. At a WRITE, a URL or id needs its newline; CLOSING (flush, fsync,
- * rename, release) does not. Of two threads, one gets DRAFT_READY. */
+struct draft_content {
+	struct params *params;    /* DRAFT_REQUEST: what was written; one URL: only image_url */
+	char request_id[160];     /* DRAFT_REQUEST_ID, without white space around it */
+	struct draft_line *lines; /* a batch; NULL: no batch */
+	size_t line_count;
+};
+
+void draft_content_release(struct draft_content *content);
+
+/* Judges the content for USE. At a WRITE, a URL or id needs its newline and a batch is never ready;
+ * CLOSING (flush, fsync, rename, release) a last line needs none. In a batch, blank lines and those
+ * that begin with # say nothing, and a wrong line spoils no other. Of two threads, one gets
+ * DRAFT_READY, with OUT to release. */
 enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool closing,
 			       struct draft_content *out);
 

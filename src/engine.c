@@ -87,6 +87,18 @@ struct engine *engine_new(const struct engine_conf *conf, const struct world *wo
 	return engine;
 }
 
+/* With its line in the log, which is to have every request id. */
+static int save_late(struct engine *engine, const struct job *job)
+{
+	struct job_event event = { .kind = JOB_EVENTS,
+				   .reason = "recorded late: the disk had refused it" };
+	char *line = job_describe(NULL, job, &event);
+	int r = store_update(engine->store, job, &(struct store_texts){ .log_line = line });
+
+	free(line);
+	return r;
+}
+
 void engine_set_cache(struct engine *engine, struct output_cache *cache)
 {
 	engine->cache = cache;
@@ -101,13 +113,14 @@ void engine_free(struct engine *engine)
 		if (!entry)
 			break;
 		number = entry->number;
-		if (entry->unsaved && store_update(engine->store, entry->job, NULL) < 0)
+		if (entry->unsaved && save_late(engine, entry->job) < 0)
 			log_error("job %" PRIu64 " (%s): its last state could not be recorded",
 				  number, entry->job->request_id ? entry->job->request_id : "-");
 	}
 	for (int kind = 0; kind < QUEUES; kind++)
 		sched_release(&engine->queues[kind].sched);
 	table_release(&engine->table);
+	params_free(engine->defaults);
 	pthread_mutex_destroy(&engine->write);
 	pthread_mutex_destroy(&engine->table_lock);
 	free(engine->gateway);
@@ -275,18 +288,22 @@ static void saved(struct engine *engine, uint64_t number, bool success)
 	pthread_mutex_unlock(&engine->table_lock);
 }
 
-static void save(struct engine *engine, uint64_t number)
+void engine_save(struct engine *engine, uint64_t number)
 {
-	struct store_texts texts = { .log_line = "recorded late: the disk had refused it" };
 	const struct job *job;
 
 	/* `write` keeps both the entry and its snapshot. */
-	pthread_mutex_lock(&engine->write);
 	if (take_unsaved(engine, number, &job))
-		saved(engine, number, store_update(engine->store, job, &texts) == 0);
+		saved(engine, number, save_late(engine, job) == 0);
+	job_put(job);
+}
+
+static void save(struct engine *engine, uint64_t number)
+{
+	pthread_mutex_lock(&engine->write);
+	engine_save(engine, number);
 	pthread_mutex_unlock(&engine->write);
 	engine_idle(engine, QUEUE_SAVE, number);
-	job_put(job);
 }
 
 int64_t engine_tick(struct engine *engine)
@@ -310,7 +327,7 @@ int64_t engine_tick(struct engine *engine)
 static int take_loaded(void *arg, struct job *job)
 {
 	struct engine *engine = arg;
-	struct entry *entry = engine_entry_new(engine);
+	struct entry *entry = engine_entry_new(engine, 1);
 
 	if (!entry) {
 		job_put(job);
@@ -318,6 +335,7 @@ static int take_loaded(void *arg, struct job *job)
 	}
 	entry->number = job->number;
 	entry->job = job;
+	entry->loaded_attempt = job->attempts;
 	pthread_mutex_lock(&engine->table_lock);
 	table_add(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);
@@ -347,7 +365,10 @@ int engine_load(struct engine *engine)
 {
 	const struct job *job;
 	uint64_t number = 0;
-	int r = store_load(engine->store, take_loaded, engine);
+	int r = engine_load_defaults(engine);
+
+	if (r == 0)
+		r = store_load(engine->store, take_loaded, engine);
 
 	while (r == 0 && (job = engine_next(engine, number)) != NULL) {
 		number = job->number;
@@ -400,6 +421,11 @@ const struct job *engine_find_label(struct engine *engine, const char *label)
 	return look_up(engine, KEY_LABEL, label);
 }
 
+const struct job *engine_find_origin(struct engine *engine, const char *origin)
+{
+	return look_up(engine, KEY_ORIGIN, origin);
+}
+
 const struct job *engine_latest(struct engine *engine)
 {
 	const struct job *job;
@@ -442,7 +468,8 @@ bool engine_attachment_settled(const struct job *job)
 
 bool engine_job_ended(const struct job *job)
 {
-	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT));
+	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT)) &&
+	       !job_will_retry(job);
 }
 
 bool engine_watch(struct engine *engine, struct engine_watch *watch)

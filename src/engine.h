@@ -15,6 +15,7 @@
 #include "job.h"
 #include "output.h"
 #include "params.h"
+#include "price.h"
 #include "remote.h"
 #include "sched.h"
 #include "store.h"
@@ -38,7 +39,10 @@ struct engine_conf {
 	unsigned max_polls;       /* polls under way at once; they share connections */
 	bool submit_sync; /* submit=sync: what is not accepted at once is refused, not kept WAITING
 			   */
-	bool read_only;   /* never spends: every submission is -EROFS */
+	struct price_list prices;
+	struct price_budget budget; /* no submission passes it */
+	unsigned retry_errors; /* so often a job that ended in ERROR is submitted again by itself */
+	bool read_only;        /* never spends: every submission is -EROFS */
 };
 
 struct engine_observer {
@@ -77,6 +81,8 @@ const struct job *engine_find(struct engine *engine, const char *name);
 const struct job *engine_find_request(struct engine *engine, const char *request_id);
 /* The newest with this label (by-name/). */
 const struct job *engine_find_label(struct engine *engine, const char *label);
+/* The one that this line of a batch made. */
+const struct job *engine_find_origin(struct engine *engine, const char *origin);
 const struct job *engine_latest(struct engine *engine);
 /* The first job with a number above AFTER; NULL at the end. For listings. */
 const struct job *engine_next(struct engine *engine, uint64_t after);
@@ -102,11 +108,42 @@ int engine_keep_params(struct engine *engine, uint64_t number, const struct para
 
 /* Buys: makes a job labelled LABEL (*NUMBER 0 on entry) or takes the draft, or the job whose
  * attempt ended, *NUMBER; stores it WAITING and starts sending. PARAMS is complete (image_url set);
- * a seed is drawn when it has none. *NUMBER is the job's number after 0: the submission is then
- * durable, and its outcome is seen with engine_watch(). OWNER matters for a new job only. -EROFS:
- * already submitted; -EALREADY: under way. */
+ * it gets what the defaults have and it has not, and a drawn seed when it has none. *NUMBER is the
+ * job's number after 0: the submission is then durable, and its outcome is seen with
+ * engine_watch(). OWNER matters for a new job only. -EROFS: already submitted; -EALREADY: under
+ * way; -EDQUOT: the budget has no room for it, and nothing has changed (engine_over_budget() has
+ * the words). */
 int engine_submit(struct engine *engine, uint64_t *number, const char *label,
 		  const struct engine_owner *owner, struct params *params);
+
+/* One of several submissions. */
+struct engine_order {
+	uint64_t number; /* as engine_submit()'s */
+	const char *label;
+	const struct engine_owner *owner;
+	const char *origin; /* what asks for it; NULL: it is asked for anew every time */
+	struct params *params;
+	int error; /* out: 0 or -errno. -EEXIST: NUMBER is the job that ORIGIN made before */
+};
+
+/* engine_submit() for all ORDERS with few commits. An origin buys once, for ever: where it has made
+ * a job, nothing is submitted, but when that job was REFUSED: this is then its next attempt.
+ * Origins of one call are different. */
+void engine_submit_all(struct engine *engine, struct engine_order *orders, size_t count);
+
+/* What every submission from now on has where it says nothing itself: TEXT, kept as it is, and what
+ * it means, PARAMS (copied). Durable. NULL, NULL: nothing. -EROFS. */
+int engine_set_defaults(struct engine *engine, const char *text, const struct params *params);
+/* That text: heap, *TEXT is NULL when there is none. 0 or -errno. */
+int engine_defaults(struct engine *engine, char **text);
+
+/* Money; every amount is an estimate. */
+
+const struct price_list *engine_prices(const struct engine *engine);
+/* 0 or -errno. */
+int engine_account(struct engine *engine, struct price_account *out);
+/* Why the budget has no room for PARAMS, with the numbers; heap. NULL: there is no budget. */
+char *engine_over_budget(struct engine *engine, const struct params *params);
 
 /* Says that REQUEST_ID is this draft's or UNCERTAIN job's: polled from now on, free of charge.
  * -EINVAL: no request id; -EEXIST: another job's; -EROFS. */

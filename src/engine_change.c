@@ -39,7 +39,7 @@ static int settle_name(struct engine *engine, struct job *job)
 	return job_set(&job->name, name) < 0 ? -ENOMEM : 1;
 }
 
-struct entry *engine_entry_new(struct engine *engine)
+struct entry *engine_entry_new(struct engine *engine, size_t room)
 {
 	struct entry *entry = calloc(1, sizeof(*entry));
 	int r;
@@ -48,7 +48,7 @@ struct entry *engine_entry_new(struct engine *engine)
 		return NULL;
 	entry->retry_after_ms = -1;
 	pthread_mutex_lock(&engine->table_lock);
-	r = table_reserve(&engine->table);
+	r = table_reserve(&engine->table, room);
 	pthread_mutex_unlock(&engine->table_lock);
 	if (r == 0)
 		return entry;
@@ -83,6 +83,10 @@ static int prepare(struct engine *engine, const struct change *change, const str
 		after->changed_ms = engine_wall(engine);
 	if (actions < 0)
 		return actions;
+	if (change->event && change->event->kind == JOB_EVENT_SUBMIT)
+		r = engine_afford(engine, change->event);
+	if (r < 0)
+		return r;
 	if (before && settle_name(engine, after) < 0)
 		return -ENOMEM;
 	if (change->event)
@@ -92,20 +96,33 @@ static int prepare(struct engine *engine, const struct change *change, const str
 	return *line || (!change->event && !change->note) ? actions : -ENOMEM;
 }
 
-static int commit(struct engine *engine, const struct change *change, bool fresh, struct job *after,
-		  const char *line)
-{
-	struct store_texts texts = change->texts;
-	int r;
+/* A change on its way. */
+struct step {
+	struct change *change;
+	const struct job *before; /* NULL: a new job */
+	struct job *after;
+	struct entry *entry; /* of a new job, until it is shown */
+	char *line;
+	struct engine_watch *fired;
+};
 
-	texts.log_line = line;
-	if (!fresh)
-		return store_update(engine->store, after, &texts);
-	r = store_insert(engine->store, after, &texts, &after->number);
-	/* Only now its number is known, which may be in its name. Where this is not recorded, the
-	 * next change does it. */
-	if (r == 0 && settle_name(engine, after) > 0)
-		store_update(engine->store, after, NULL);
+/* Commits those steps that have not failed yet. */
+static int commit(struct engine *engine, struct step *steps, size_t count)
+{
+	struct store_change *changes = calloc(count, sizeof(*changes));
+	size_t kept = 0;
+	int r = changes ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (steps[i].change->result < 0)
+			continue;
+		changes[kept].job = steps[i].after;
+		changes[kept].texts = steps[i].change->texts;
+		changes[kept++].texts.log_line = steps[i].line;
+	}
+	if (kept)
+		r = store_apply(engine->store, changes, kept);
+	free(changes);
 	return r;
 }
 
@@ -178,57 +195,105 @@ static void log_refusal(const struct change *change, const struct job *after, in
 			  after->request_id);
 }
 
-/* The part of a change under `write`. */
-static int change_locked(struct engine *engine, struct change *change, const struct job *before,
-			 struct job *after, struct engine_watch **fired)
+/* Finds the job and makes it what it shall be; STEP is the ORDINALth of its commit. */
+static void begin_step(struct engine *engine, struct step *step, size_t ordinal)
 {
-	struct entry *entry = NULL;
-	char *line = NULL;
-	int actions = prepare(engine, change, before, after, &line);
-	int r = actions < 0 ? actions : 0;
+	struct change *change = step->change;
 
-	if (r == 0 && !before && !(entry = engine_entry_new(engine)))
-		r = -ENOMEM;
-	if (r == 0) {
-		r = commit(engine, change, !before, after, line);
-		if (r < 0)
-			log_refusal(change, after, r);
-		if (r == 0 || change->heard) {
-			*fired = publish(engine, entry, job_get(after), actions, r < 0);
-			change->number = after->number;
-			entry = NULL;
-			r = 0;
-		}
+	if (!change->fresh) {
+		engine_save(engine, change->number);
+		step->before = engine_get(engine, change->number);
 	}
-	entry_free(entry);
-	free(line);
-	return r < 0 ? r : actions;
+	step->after = step->before ? job_copy(step->before) : change->fresh;
+	if (!step->after) {
+		change->result = step->before ? -ENOMEM : -ENOENT;
+		return;
+	}
+	change->result = prepare(engine, change, step->before, step->after, &step->line);
+	if (change->result < 0 || step->before)
+		return;
+	step->entry = engine_entry_new(engine, ordinal);
+	if (!step->entry)
+		change->result = -ENOMEM;
+}
+
+/* Shows what was committed, R being 0, or what is true all the same. */
+static void finish_step(struct engine *engine, struct step *step, int r)
+{
+	struct change *change = step->change;
+
+	if (change->result < 0)
+		return;
+	if (r < 0)
+		log_refusal(change, step->after, r);
+	if (r < 0 && !change->heard) {
+		change->result = r;
+		return;
+	}
+	/* Only now a new job's number is known, which may be in its name. Where this is not
+	 * recorded, the next change does it. */
+	if (!step->before && settle_name(engine, step->after) > 0)
+		store_update(engine->store, step->after, NULL);
+	step->fired = publish(engine, step->entry, job_get(step->after), change->result, r < 0);
+	step->entry = NULL;
+	change->number = step->after->number;
+}
+
+static void change_locked(struct engine *engine, struct step *steps, size_t count)
+{
+	int r;
+
+	engine->spent = -1;
+	for (size_t i = 0; i < count; i++)
+		begin_step(engine, &steps[i], i + 1);
+	r = commit(engine, steps, count);
+	for (size_t i = 0; i < count; i++)
+		finish_step(engine, &steps[i], r);
+}
+
+static void end_step(struct engine *engine, struct step *step, bool *wake)
+{
+	struct change *change = step->change;
+
+	if (change->result >= 0) {
+		tell(engine, step->before, step->after, step->fired);
+		*wake |= change->heard || (change->result & (JOB_DO_SEND | JOB_DO_POLL));
+	}
+	entry_free(step->entry);
+	free(step->line);
+	job_put(step->before);
+	job_put(step->after);
+}
+
+void engine_change_all(struct engine *engine, struct change *changes, size_t count)
+{
+	struct step one = { 0 }, *steps = count == 1 ? &one : calloc(count, sizeof(*steps));
+	bool wake = false;
+
+	for (size_t i = 0; i < count; i++) {
+		changes[i].result = -ENOMEM;
+		if (steps)
+			steps[i].change = &changes[i];
+		else
+			job_put(changes[i].fresh);
+	}
+	if (!steps)
+		return;
+	pthread_mutex_lock(&engine->write);
+	change_locked(engine, steps, count);
+	pthread_mutex_unlock(&engine->write);
+	for (size_t i = 0; i < count; i++)
+		end_step(engine, &steps[i], &wake);
+	if (wake)
+		engine->remote->wake(engine->remote->ctx);
+	if (steps != &one)
+		free(steps);
 }
 
 int engine_change(struct engine *engine, struct change *change)
 {
-	const struct job *before = NULL;
-	struct engine_watch *fired = NULL;
-	struct job *after;
-	int r;
-
-	pthread_mutex_lock(&engine->write);
-	if (!change->fresh)
-		before = engine_get(engine, change->number);
-	after = before ? job_copy(before) : change->fresh;
-	if (after)
-		r = change_locked(engine, change, before, after, &fired);
-	else
-		r = before ? -ENOMEM : -ENOENT;
-	pthread_mutex_unlock(&engine->write);
-	if (r >= 0) {
-		tell(engine, before, after, fired);
-		if (change->heard || (r & (JOB_DO_SEND | JOB_DO_POLL)))
-			engine->remote->wake(engine->remote->ctx);
-	}
-	job_put(before);
-	job_put(after);
-	return r;
+	engine_change_all(engine, change, 1);
+	return change->result;
 }
 
 /* What users do */

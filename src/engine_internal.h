@@ -15,7 +15,7 @@
 #include <pthread.h>
 
 /* What a job can be found by, besides its number. */
-enum table_key { KEY_NAME, KEY_REQUEST, KEY_LABEL, KEYS };
+enum table_key { KEY_NAME, KEY_REQUEST, KEY_LABEL, KEY_ORIGIN, KEYS };
 
 /* What the network thread does for a job, each with its own timer and limit. */
 enum queue_kind {
@@ -40,9 +40,10 @@ struct entry {
 	bool busy[QUEUES]; /* a request of this kind is under way: it sets the next timer itself */
 	bool unsaved;      /* what is shown was heard from the service, and is not on disk yet */
 	unsigned save_failures;
-	unsigned poll_failures; /* in a row */
-	int64_t retry_after_ms; /* from the last failed poll; -1: none */
-	unsigned size_tries;    /* before a completion without sizes is told */
+	unsigned loaded_attempt; /* the attempt that an earlier run made; 0: none */
+	unsigned poll_failures;  /* in a row */
+	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
+	unsigned size_tries;     /* before a completion without sizes is told */
 	int64_t size_since_ms;
 	bool renewing;        /* readers wait for the poll that brings a new URL, or none */
 	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
@@ -71,8 +72,8 @@ struct table {
 int table_init(struct table *table);
 /* Frees the entries too. */
 void table_release(struct table *table);
-/* Makes room, so that the next table_add cannot fail. 0 or -ENOMEM. */
-int table_reserve(struct table *table);
+/* Makes room, so that the next ROOM table_adds cannot fail. 0 or -ENOMEM. */
+int table_reserve(struct table *table, size_t room);
 /* ENTRY's number is above all others, its job is set. */
 void table_add(struct table *table, struct entry *entry);
 /* Shows JOB (reference taken over) in place of ENTRY's, whose reference goes to the caller. */
@@ -104,6 +105,12 @@ struct engine {
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
 	struct queue queues[QUEUES]; /* [table] */
+	int64_t spent; /* [write] of the budget, with what the commit that is being prepared asks
+			  for; -1: not known */
+	struct params *defaults; /* [table]; NULL: none */
+	/* What the service's answers said of the key, since the start. Network thread. */
+	bool key_worked;
+	bool key_refused; /* and not accepted since */
 };
 
 /* One change of one job: edit, event, commit, show, tell. */
@@ -119,10 +126,14 @@ struct change {
 	const struct job_event *event; /* NULL: none */
 	const char *note;              /* the log's line where there is no event; NULL: none */
 	struct store_texts texts;      /* but the log's line */
+	int result;                    /* a mask of job_action, or -errno: nothing has changed */
 };
 
-/* A mask of job_action, or -errno: nothing has changed then. */
+/* Gives the change's result. */
 int engine_change(struct engine *engine, struct change *change);
+/* The same for changes of COUNT different jobs, in one commit: where that fails they all do, else
+ * each has its own result. */
+void engine_change_all(struct engine *engine, struct change *changes, size_t count);
 
 /* The job called NAME or made by request id NAME is another one than NUMBER. `write` is held. */
 bool engine_name_taken(struct engine *engine, const char *name, uint64_t number);
@@ -135,6 +146,9 @@ int64_t engine_wall(const struct engine *engine);
 int64_t engine_mono(const struct engine *engine);
 uint64_t engine_random(const struct engine *engine);
 
+/* Commits what the disk would not take before, if there is something. `write` is held. */
+void engine_save(struct engine *engine, uint64_t number);
+
 /* Frees the place that NUMBER had in the queue. */
 void engine_idle(struct engine *engine, enum queue_kind kind, uint64_t number);
 /* The same for a poll that brought no new outputs: who waits for these is told so. */
@@ -143,8 +157,8 @@ void engine_polled(struct engine *engine, uint64_t number);
  * the polls in a row that failed. */
 unsigned engine_poll_again(struct engine *engine, uint64_t number, bool failed,
 			   int64_t retry_after_ms);
-/* A zeroed entry, with room in the table; NULL: no memory. */
-struct entry *engine_entry_new(struct engine *engine);
+/* A zeroed entry, with room for ROOM in the table; NULL: no memory. */
+struct entry *engine_entry_new(struct engine *engine, size_t room);
 /* Sets the timers that ACTIONS, a mask of job_action, ask for. */
 void engine_perform_locked(struct engine *engine, struct entry *entry, int actions);
 void engine_arm_locked(struct engine *engine, struct entry *entry, enum queue_kind kind,
@@ -155,6 +169,14 @@ void engine_unlink_watch_locked(struct entry *entry, struct engine_watch *watch)
 /* Sets the timer of KIND to DELAY_MS from now. */
 void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, int64_t delay_ms);
 
+/* May EVENT, a SUBMIT, be committed? 0: its price is reserved; -EDQUOT: the budget has no room for
+ * it. `write` is held until the commit. */
+int engine_afford(struct engine *engine, const struct job_event *event);
+/* When to submit JOB, whose attempt was just heard to have ended in ERROR, again; 0: not. */
+int64_t engine_retry_at(const struct engine *engine, const struct job *job);
+/* The time has come; network thread, no place in the queue is taken. */
+void engine_retry(struct engine *engine, const struct job *job);
+
 /* The three activities; network thread, the queue's place is taken. */
 void engine_send(struct engine *engine, uint64_t number);
 void engine_poll(struct engine *engine, uint64_t number);
@@ -164,6 +186,15 @@ void engine_size(struct engine *engine, const struct job *job, const struct api_
 
 /* Sets JOB's error file, unless it says so already. */
 void engine_tell(struct engine *engine, const struct job *job, const char *error);
+
+/* Takes the defaults from the store. */
+int engine_load_defaults(struct engine *engine);
+/* Gives PARAMS what the defaults have and it has not. 0 or -ENOMEM. */
+int engine_apply_defaults(struct engine *engine, struct params *params);
+/* Whether JOB, whose submission was refused for the key, waits for another one (engine_key.c). */
+bool engine_waits_for_key(struct engine *engine, const struct job *job);
+/* Notes what an answer says of the key. */
+void engine_heard(struct engine *engine, const struct remote_reply *reply);
 
 /* A SUBMITTING job that was loaded: what does its stored answer say? */
 int engine_recover(struct engine *engine, const struct job *job);

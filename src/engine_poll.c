@@ -3,7 +3,7 @@
  *
  * A poll that brings nothing new writes nothing. One that fails is repeated, ever more slowly, for
  * as long as the job is there: what was paid for is never given up. After TELL_AFTER failures in a
- * row the person is told, until the next good answer.
+ * row, or at once when it is the key, the person is told, until the next good answer.
  */
 #include "engine_internal.h"
 
@@ -43,14 +43,14 @@ void engine_tell(struct engine *engine, const struct job *job, const char *error
 
 /* No news: gives the place in the queue back and asks again later. */
 static void failed(struct engine *engine, const struct job *job, int64_t retry_after_ms,
-		   const char *why)
+		   unsigned tell_after, const char *why)
 {
 	unsigned failures;
 	char *error;
 
 	engine_polled(engine, job->number);
 	failures = engine_poll_again(engine, job->number, true, retry_after_ms);
-	if (failures < TELL_AFTER || !job_is(job, JOB_POLLED_STATES))
+	if (failures < tell_after || !job_is(job, JOB_POLLED_STATES))
 		return;
 	error = engine_words("How this job is doing is not known at the moment: %s. It is asked "
 			     "again by itself; the status is the last one that was heard.",
@@ -60,8 +60,10 @@ static void failed(struct engine *engine, const struct job *job, int64_t retry_a
 }
 
 /* What the person is told at an end that is none they wanted. */
-static char *reason_of(enum job_state state, const char *message)
+static char *reason_of(enum job_state state, const char *message, int64_t retry_at_ms)
 {
+	char time[JOB_TIME_MAX];
+
 	if (!message)
 		message = "no reason given";
 	switch (state) {
@@ -71,6 +73,12 @@ static char *reason_of(enum job_state state, const char *message)
 				    "once more, which costs again.",
 				    message);
 	case JOB_ERROR:
+		if (retry_at_ms)
+			return engine_words(
+				"The service had an error of its own: %s. According to "
+				"its documentation this is not charged. It is submitted "
+				"again by itself at %s (retry_errors=).",
+				message, job_time(retry_at_ms, time));
 		return engine_words("The service had an error of its own: %s. According to its "
 				    "documentation this is not charged. Write params.json again to "
 				    "try once more.",
@@ -95,12 +103,14 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 		     const struct remote_reply *reply)
 {
 	enum job_state state = job_state_of_word(status->word);
-	char *reason = reason_of(state, status->message);
+	int64_t retry_at_ms = state == JOB_ERROR ? engine_retry_at(engine, job) : 0;
+	char *reason = reason_of(state, status->message, retry_at_ms);
 	struct job_event event = {
 		.kind = JOB_EVENT_STATUS,
 		.now_ms = engine_wall(engine),
 		.word = status->word,
 		.reason = reason,
+		.retry_at_ms = retry_at_ms,
 	};
 	struct change change = {
 		.number = job->number,
@@ -121,10 +131,15 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 /* The service does not know an id that only the user vouches for. */
 static void disown(struct engine *engine, const struct job *job)
 {
-	char *reason = engine_words(
-		"The service does not know the request id %s. Nothing was charged "
-		"for asking. Check it, and write it again.",
-		job->request_id);
+	char *reason = engine_words("The service does not know the request id %s. Nothing was "
+				    "charged for asking. Check it, and write it to request_id "
+				    "again%s.",
+				    job->request_id,
+				    job->attempts
+					    ? "; or, if the request is not to be found in the "
+					      "service's dashboard, write params.json again, which "
+					      "is a second purchase should it turn up after all"
+					    : "");
 	struct job_event event = {
 		.kind = JOB_EVENT_UNKNOWN,
 		.now_ms = engine_wall(engine),
@@ -148,7 +163,7 @@ static void read_answer(struct engine *engine, const struct job *job,
 
 	if (api_status_parse(reply->http_status, reply->body, reply->body_len, job->request_id,
 			     &status) < 0) {
-		failed(engine, job, -1, "out of memory");
+		failed(engine, job, -1, TELL_AFTER, "out of memory");
 		return;
 	}
 	if (status.kind == API_STATUS_OK) {
@@ -170,7 +185,8 @@ static void read_answer(struct engine *engine, const struct job *job,
 						     : "the service gave no usable answer",
 		 reply->http_status, status.message ? ": " : "",
 		 status.message ? status.message : "");
-	failed(engine, job, reply->retry_after_ms, why);
+	failed(engine, job, reply->retry_after_ms,
+	       status.kind == API_STATUS_NO_KEY ? 1 : TELL_AFTER, why);
 	api_status_release(&status);
 }
 
@@ -180,12 +196,14 @@ static void done(void *arg, const struct remote_reply *reply)
 	struct engine *engine = poll->engine;
 	const struct job *job = engine_get(engine, poll->number);
 
+	engine_heard(engine, reply);
 	if (reply->fault == REMOTE_STOPPED)
 		engine_idle(engine, QUEUE_POLL, poll->number);
 	else if (!job || job->attempts != poll->attempt || !job->request_id)
 		engine_polled(engine, poll->number);
 	else if (reply->fault != REMOTE_OK)
-		failed(engine, job, reply->retry_after_ms, reply->detail);
+		failed(engine, job, reply->retry_after_ms,
+		       reply->fault == REMOTE_NO_KEY ? 1 : TELL_AFTER, reply->detail);
 	else
 		read_answer(engine, job, reply);
 	job_put(job);
@@ -218,6 +236,6 @@ void engine_poll(struct engine *engine, uint64_t number)
 	if (r == -ESHUTDOWN)
 		engine_idle(engine, QUEUE_POLL, number);
 	else if (r < 0)
-		failed(engine, job, -1, strerror(-r));
+		failed(engine, job, -1, TELL_AFTER, strerror(-r));
 	job_put(job);
 }

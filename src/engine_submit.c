@@ -19,6 +19,10 @@
 
 #define AGAIN "then write params.json again"
 
+#define MEND_KEY                                                                                   \
+	"mend the API key (a key file is read again when it changes, PIXAZO_API_KEY at the next "  \
+	"mount)"
+
 #define WAYS_OUT                                                                                   \
 	"It may have been accepted and charged, so it is not sent again by itself. Look for it "   \
 	"in the service's dashboard: if it is there, write its request id to request_id, which "   \
@@ -77,28 +81,37 @@ static void lost(struct verdict *verdict, const struct remote_reply *reply)
 					      reply->detail));
 }
 
+/* WHAT happened, as a sentence without its end; it is tried again. */
+static void postponed(const struct engine *engine, const struct job *job,
+		      const struct remote_reply *reply, const char *what, struct verdict *verdict)
+{
+	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
+					  reply->retry_after_ms, engine_random(engine));
+	bool key = reply->fault == REMOTE_NO_KEY || reply->http_status == 401;
+	char time[JOB_TIME_MAX];
+
+	verdict->event.kind = JOB_EVENT_NOT_SENT;
+	verdict->event.error = key ? remote_errno(reply->fault, reply->http_status) : 0;
+	verdict->event.retry_at_ms = engine_wall(engine) + delay;
+	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
+				      "at %s; %s.",
+				      what, job_time(verdict->event.retry_at_ms, time),
+				      key ? MEND_KEY : "there is nothing to do"));
+}
+
 /* Provably not accepted: WHAT happened, as a sentence without its end. */
 static void not_accepted(const struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, const char *what,
 			 struct verdict *verdict)
 {
-	int64_t delay = sched_retry_delay(&engine->conf.sched, job->failures + 1,
-					  reply->retry_after_ms, engine_random(engine));
-	char time[JOB_TIME_MAX];
-
-	if (engine->conf.submit_sync) {
-		refused(verdict, remote_errno(reply->fault, reply->http_status),
-			engine_words("%s. Nothing was charged, and it is not tried again by itself "
-				     "(submit=sync): write params.json again when you want it to "
-				     "be.",
-				     what));
+	if (!engine->conf.submit_sync) {
+		postponed(engine, job, reply, what, verdict);
 		return;
 	}
-	verdict->event.kind = JOB_EVENT_NOT_SENT;
-	verdict->event.retry_at_ms = engine_wall(engine) + delay;
-	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
-				      "at %s; there is nothing to do.",
-				      what, job_time(verdict->event.retry_at_ms, time)));
+	refused(verdict, remote_errno(reply->fault, reply->http_status),
+		engine_words("%s. Nothing was charged, and it is not tried again by itself "
+			     "(submit=sync): write params.json again when you want it to be.",
+			     what));
 }
 
 static const char *advice(long http_status)
@@ -113,14 +126,26 @@ static const char *advice(long http_status)
 	}
 }
 
-static void judge_answer(const struct engine *engine, const struct job *job,
+/* The service's answer was not yet. */
+static void put_off(const struct engine *engine, const struct job *job,
+		    const struct remote_reply *reply, struct verdict *verdict)
+{
+	const char *message = verdict->answer.message;
+	char *what = engine_words("The service did not take the request: %s (HTTP %ld)",
+				  message ? message : "no reason given", reply->http_status);
+
+	not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
+	free(what);
+}
+
+static void judge_answer(struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, struct verdict *verdict)
 {
 	struct api_submit *answer = &verdict->answer;
 	const char *message;
-	char *what;
 
-	if (api_submit_parse(reply->http_status, reply->body, reply->body_len, answer) < 0)
+	if (api_submit_parse(reply->http_status, reply->retry_after_ms >= 0, reply->body,
+			     reply->body_len, answer) < 0)
 		answer->kind = API_LOST;
 	message = answer->message ? answer->message : "no reason given";
 	switch (answer->kind) {
@@ -131,22 +156,21 @@ static void judge_answer(const struct engine *engine, const struct job *job,
 		verdict->event.word = answer->word;
 		return;
 	case API_REFUSED:
+		if (reply->http_status == 401 && engine_waits_for_key(engine, job)) {
+			put_off(engine, job, reply, verdict);
+			return;
+		}
 		refused(verdict, remote_errno(REMOTE_OK, reply->http_status),
 			engine_words("The service refused the request: %s (HTTP %ld). Nothing was "
 				     "charged. %s.",
 				     message, reply->http_status, advice(reply->http_status)));
 		return;
-	case API_TRY_LATER:
-		what = engine_words("The service did not take the request: %s (HTTP %ld)", message,
-				    reply->http_status);
-		not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
-		free(what);
-		return;
+	case API_TRY_LATER: put_off(engine, job, reply, verdict); return;
 	case API_LOST: lost(verdict, reply);
 	}
 }
 
-static void judge_unsent(const struct engine *engine, const struct job *job,
+static void judge_unsent(struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, int commit_error,
 			 struct verdict *verdict)
 {
@@ -161,7 +185,7 @@ static void judge_unsent(const struct engine *engine, const struct job *job,
 				strerror(-commit_error)));
 		return;
 	}
-	if (reply->fault == REMOTE_NO_KEY) {
+	if (reply->fault == REMOTE_NO_KEY && !engine_waits_for_key(engine, job)) {
 		refused(verdict, ENOKEY,
 			engine_words("Nothing was sent and nothing was charged: there is no API "
 				     "key. Give one in PIXAZO_API_KEY or with key_file=, " AGAIN
@@ -173,8 +197,8 @@ static void judge_unsent(const struct engine *engine, const struct job *job,
 	free(what);
 }
 
-static void judge(const struct engine *engine, const struct job *job,
-		  const struct remote_reply *reply, int commit_error, struct verdict *verdict)
+static void judge(struct engine *engine, const struct job *job, const struct remote_reply *reply,
+		  int commit_error, struct verdict *verdict)
 {
 	*verdict = (struct verdict){ .event.now_ms = engine_wall(engine) };
 	if (!reply->sent)
@@ -185,13 +209,19 @@ static void judge(const struct engine *engine, const struct job *job,
 		lost(verdict, reply);
 }
 
+/* Refused, and the service knows nothing of it. */
+static bool is_ours_alone(const struct verdict *verdict, const struct remote_reply *reply)
+{
+	return verdict->event.kind == JOB_EVENT_REFUSED && !reply->sent;
+}
+
 static int apply_verdict(struct engine *engine, uint64_t number, unsigned attempt,
 			 const struct remote_reply *reply, const struct verdict *verdict)
 {
 	struct change change = {
 		.number = number,
 		.attempt = attempt,
-		.heard = true,
+		.heard = !is_ours_alone(verdict, reply),
 		.event = &verdict->event,
 	};
 	int r;
@@ -239,10 +269,12 @@ static int sending(void *arg)
 {
 	struct post *post = arg;
 	struct job_event event = { .kind = JOB_EVENT_SENDING, .now_ms = engine_wall(post->engine) };
+	/* The answer to an earlier POST ("try later") must never be taken for one to this. */
 	struct change change = {
 		.number = post->number,
 		.attempt = post->attempt,
 		.event = &event,
+		.texts = { .answer = "" },
 	};
 	int r = engine_change(post->engine, &change);
 
@@ -261,6 +293,24 @@ static bool left_for_restart(const struct post *post, const struct job *job,
 	return reply->sent || (job->state == JOB_WAITING && !post->engine->conf.submit_sync);
 }
 
+/* Told is what is on disk: where the disk does not take a refusal of ours, the job is WAITING after
+ * a crash, and is sent. So it waits now, too. */
+static void settle(const struct post *post, const struct job *job, const struct remote_reply *reply,
+		   struct verdict *verdict)
+{
+	int r = apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+	char *what;
+
+	if (r >= 0 || !is_ours_alone(verdict, reply))
+		return;
+	what = engine_words("The request was not sent: the local disk does not take a record of it "
+			    "(%s)",
+			    strerror(-r));
+	postponed(post->engine, job, reply, what ? what : "The request was not sent", verdict);
+	free(what);
+	apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
+}
+
 static void done(void *arg, const struct remote_reply *reply)
 {
 	struct post *post = arg;
@@ -269,11 +319,12 @@ static void done(void *arg, const struct remote_reply *reply)
 	struct verdict verdict;
 
 	engine_idle(engine, QUEUE_SEND, post->number);
+	engine_heard(engine, reply);
 	if (job && !left_for_restart(post, job, reply)) {
 		if (reply->http_status > 0)
 			keep_answer(engine, post->number, reply);
 		judge(engine, job, reply, post->commit_error, &verdict);
-		apply_verdict(engine, post->number, post->attempt, reply, &verdict);
+		settle(post, job, reply, &verdict);
 		release_verdict(&verdict);
 	}
 	job_put(job);
@@ -335,6 +386,8 @@ void engine_send(struct engine *engine, uint64_t number)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (job && job_will_retry(job))
+		engine_retry(engine, job);
 	job_put(job);
 }
 
@@ -383,36 +436,6 @@ int engine_recover(struct engine *engine, const struct job *job)
 }
 
 /* What users do */
-
-int engine_submit(struct engine *engine, uint64_t *number, const char *label,
-		  const struct engine_owner *owner, struct params *params)
-{
-	struct job_event event = { .kind = JOB_EVENT_SUBMIT, .now_ms = engine_wall(engine) };
-	struct change change = { .number = *number, .event = &event };
-	char *body = NULL, *warnings = NULL;
-	int r = 0;
-
-	if (engine->conf.read_only)
-		return -EROFS;
-	if (!params_has_seed(params))
-		r = params_set_seed(params, engine_random(engine));
-	if (r == 0 && !(body = params_format(params)))
-		r = -ENOMEM;
-	if (r == 0 && !*number && !(change.fresh = engine_fresh(engine, label, owner)))
-		r = -ENOMEM;
-	if (r == 0) {
-		event.reason = warnings = params_warnings(params);
-		/* An answer to an earlier attempt must never be taken for one to this. */
-		change.texts = (struct store_texts){ .params = body, .answer = "", .status = "" };
-		r = engine_change(engine, &change);
-	}
-	free(body);
-	free(warnings);
-	if (r < 0)
-		return r;
-	*number = change.number;
-	return 0;
-}
 
 static int edit_draft(struct engine *engine, struct job *job, void *arg)
 {

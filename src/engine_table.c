@@ -1,5 +1,5 @@
 /*
- * engine_table - the jobs by number, name, request id and label
+ * engine_table - the jobs by number, name, request id, label and origin
  *
  * State:      slots in order of number (numbers only grow, so adding is appending), and one hash
  *             index for each key.
@@ -22,6 +22,7 @@ static const char *key_of(const struct job *job, enum table_key key, char buf[JO
 	switch (key) {
 	case KEY_NAME: return job_name(job, buf);
 	case KEY_REQUEST: return job->request_id;
+	case KEY_ORIGIN: return job->origin;
 	default: return job->label;
 	}
 }
@@ -127,12 +128,14 @@ void table_release(struct table *table)
 	*table = (struct table){ 0 };
 }
 
-int table_reserve(struct table *table)
+int table_reserve(struct table *table, size_t room)
 {
-	size_t capacity = table->capacity ? 2 * table->capacity : 64;
+	size_t capacity = table->capacity ? table->capacity : 64;
 	struct table_slot *slots;
 
-	if (table->count < table->capacity)
+	while (capacity - table->count < room)
+		capacity *= 2;
+	if (capacity == table->capacity)
 		return 0;
 	slots = reallocarray(table->slots, capacity, sizeof(*slots));
 	if (!slots)

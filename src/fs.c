@@ -18,8 +18,10 @@ struct fs *fs_new(const struct fs_conf *conf)
 	pthread_mutex_init(&fs->jobs_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
 	fs->changes = 1;
+	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
+	fs->defaults_changed_ms = fs->root_changed_ms;
 	fs->new_mode = 0777 & ~conf->umask;
 	fs->new_uid = conf->uid;
 	fs->new_gid = conf->gid;
@@ -44,10 +46,12 @@ void fs_free(struct fs *fs)
 		return;
 	while (fs->handles) /* an unmount with open files brings no release */
 		fs_handle_free(fs, fs->handles);
+	fs_batches_free(fs);
 	draft_box_free(fs->drafts);
 	pthread_mutex_destroy(&fs->park_lock);
 	pthread_mutex_destroy(&fs->jobs_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
+	pthread_mutex_destroy(&fs->batch_lock);
 	free((char *)fs->conf.source);
 	free((char *)fs->conf.mountpoint);
 	free(fs);
@@ -103,7 +107,7 @@ bool fs_visible(struct fs *fs, const struct node *node, const struct job *job)
 	return refusal != NULL;
 }
 
-static int draft_text(struct draft *draft, char **text, size_t *len)
+int fs_draft_text(struct draft *draft, char **text, size_t *len)
 {
 	struct draft_info info;
 	draft_info(draft, &info);
@@ -124,12 +128,19 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 		  size_t *len)
 {
 	struct node_input in = { .job = job,
+				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
 				 .next = next_job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
-	int r = 0;
+	struct price_account account = { 0 };
+	char *defaults = NULL;
+	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
+	if (node->kind == NODE_COST || node->kind == NODE_DEFAULTS)
+		r = engine_defaults(fs->engine, &defaults);
+	in.account = &account;
+	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
 		size_t text_len;
 		if (job && node->texts & 1u << i)
@@ -146,6 +157,7 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	}
 	for (int i = 0; i < JOB_TEXTS; i++)
 		free(texts[i]);
+	free(defaults);
 	return r;
 }
 
@@ -173,7 +185,19 @@ static int job_text(struct fs *fs, const struct node *node, const struct job *jo
 					: NULL;
 	if (!overlay)
 		return render(fs, node, job, text, len);
-	int r = draft_text(overlay, text, len);
+	int r = fs_draft_text(overlay, text, len);
+	draft_put(overlay);
+	return r;
+}
+
+static int root_text(struct fs *fs, const struct node *node, char **text, size_t *len)
+{
+	struct draft *overlay = node->kind == NODE_DEFAULTS
+					? draft_find(fs->drafts, FUSE_ROOT_ID, node->name)
+					: NULL;
+	if (!overlay)
+		return render(fs, node, NULL, text, len);
+	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
 }
@@ -185,7 +209,7 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	if (!node || !node->render)
 		return -EISDIR;
 	if (node->parent == NODE_ROOT)
-		return render(fs, node, NULL, text, len);
+		return root_text(fs, node, text, len);
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
@@ -216,6 +240,10 @@ static int attr_root_file(struct fs *fs, const struct node *node, struct stat *s
 	if (S_ISLNK(node->mode))
 		st->st_mode = node->mode;
 	set_times(st, node->flags & NODE_VOLATILE ? fs_now(fs) : fs->started);
+	if (node->kind == NODE_DEFAULTS) {
+		*timeout = 0;
+		set_times(st, time_of_ms(fs->defaults_changed_ms));
+	}
 	if (node->kind == NODE_NEW) {
 		*timeout = 0;
 		st->st_mode = S_IFDIR | fs->new_mode;
@@ -259,7 +287,10 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 			 struct stat *st, double *timeout)
 {
 	bool writable = node_is_writable(node, job);
-	*timeout = writable || node->kind == NODE_ERROR ? 0 : FS_TIMEOUT;
+	/* A draft's cost follows the defaults. */
+	*timeout = writable || node->kind == NODE_ERROR || job_is(job, JOB_IN(JOB_DRAFT))
+			   ? 0
+			   : FS_TIMEOUT;
 	st->st_mode = S_IFREG | ((writable ? 0666 : 0444) & ~fs->conf.umask & (job->mode | 0111));
 	if (node->flags & NODE_UNLISTED)
 		return 0;
@@ -548,8 +579,10 @@ void fs_job_changed(void *ctx, const struct job *before, const struct job *after
 		tell_files(fs, before, after);
 	else
 		draft_unlink_all(fs->drafts, node_ino(before->number, NODE_JOB));
-	if (after && before && after->state != before->state)
+	if (after && before && after->state != before->state) {
 		tell_drop(fs, after);
+		fs_tell_batch(fs, after);
+	}
 }
 
 static const struct fuse_lowlevel_ops operations = {

@@ -1,5 +1,7 @@
 /* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
- * (reading), fs_write.c (writing and submitting), fs_park.c (waiting). */
+ * (reading), fs_write.c (writing), fs_submit.c (submitting), fs_batch.c (lists), fs_park.c
+ * (waiting).
+ */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
@@ -17,6 +19,7 @@
 #define FS_TIMEOUT 86400.0
 
 struct fs_park;
+struct fs_batch;
 
 struct fs {
 	struct fs_conf conf;
@@ -26,7 +29,9 @@ struct fs {
 	struct draft_box *drafts;
 	struct timespec started;
 	_Atomic int64_t root_changed_ms;
-	_Atomic mode_t new_mode; /* permission bits of new/: who may spend */
+	_Atomic int64_t defaults_changed_ms;
+	_Atomic bool defaults_unlinked; /* there are none, and defaults.json is not shown */
+	_Atomic mode_t new_mode;        /* permission bits of new/: who may spend */
 	_Atomic uid_t new_uid;
 	_Atomic gid_t new_gid;
 
@@ -41,6 +46,9 @@ struct fs {
 
 	pthread_mutex_t handle_lock; /* guards the list of open files */
 	struct fs_handle *handles;
+
+	pthread_mutex_t batch_lock; /* guards the list of batches, and what they count */
+	struct fs_batch *batches;
 };
 
 /* An open file: one of draft, output, or a text. */
@@ -72,6 +80,8 @@ int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout);
 /* Answers with a directory entry for INO, or with the error of looking for its attributes. */
 void fs_reply_entry(fuse_req_t req, uint64_t ino);
 struct timespec fs_now(struct fs *fs);
+/* All of a draft; heap. 0 or -errno. */
+int fs_draft_text(struct draft *draft, char **text, size_t *len);
 /* The draft that stands for a writable file of a job while it is being written; NULL: none.
  * draft_put(). */
 struct draft *fs_overlay(struct fs *fs, uint64_t job, unsigned kind);
@@ -149,8 +159,44 @@ void fs_ask(struct fs *fs, const struct fs_ask *ask);
 /* The same for a draft under its own name. */
 void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
 		  size_t written);
+/* Answers ASK with success or a positive errno, and finishes a rename. */
+void fs_answer(const struct fs_ask *ask, int error);
+/* What is wrong with what ASK's draft holds: kept for whoever looks. Gives ERROR. */
+int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error);
+/* The outcome of a submission for the one who made it: 0 or a positive errno. */
+int fs_outcome(const struct job *job);
+/* Writes PARENT/NAME.error, or takes it away (NULL). */
+void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const char *text);
+/* Why PARAMS (NULL: whatever was asked for) were refused, in words for the person. Heap; NULL: no
+ * memory. */
+char *fs_why_not(struct fs *fs, const struct params *params, int error);
 /* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
+
+/* fs_defaults.c */
+
+/* Is this defaults.json? */
+bool fs_is_defaults(uint64_t parent, const char *name);
+/* May a file called NAME be made in the root? Editors and copiers make some beside what they save.
+ */
+bool fs_root_scratch(const char *name);
+/* Takes what ASK's draft, written as defaults.json, holds; answers ASK. */
+void fs_ask_defaults(struct fs *fs, const struct fs_ask *ask);
+/* No defaults any more. 0 or -errno. */
+int fs_unlink_defaults(struct fs *fs);
+
+/* fs_batch.c */
+
+/* What asks for line LINE of list NAME: the parameters, and which of the same lines it is (from 1).
+ * Heap. */
+char *fs_origin(const char *name, const struct params *params, unsigned occurrence);
+/* Has list NAME made other jobs than NUMBER? Looks at all of them. */
+bool fs_is_list(struct fs *fs, const char *name, uint64_t number);
+/* Submits the lines of CONTENT, a batch, and answers ASK when their outcome is known. */
+void fs_ask_batch(struct fs *fs, const struct fs_ask *ask, struct draft_content *content);
+/* JOB, which a line of a batch asked for, has changed: new/NAME.error tells. */
+void fs_tell_batch(struct fs *fs, const struct job *job);
+void fs_batches_free(struct fs *fs);
 
 /* fs_park.c - waiting without a thread.
  *

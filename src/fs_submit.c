@@ -11,12 +11,13 @@ enum draft_use fs_use_of(uint64_t parent, const char *name)
 {
 	if (node_kind(parent) == NODE_NEW) {
 		const char *dot = draft_is_temporary(name) ? NULL : strrchr(name, '.');
-		return !dot                        ? DRAFT_SCRATCH
-		       : strcmp(dot, ".json") == 0 ? DRAFT_REQUEST
-		       : strcmp(dot, ".url") == 0  ? DRAFT_IMAGE_URL
-						   : DRAFT_SCRATCH;
+		return !dot                         ? DRAFT_SCRATCH
+		       : strcmp(dot, ".json") == 0  ? DRAFT_REQUEST
+		       : strcmp(dot, ".jsonl") == 0 ? DRAFT_BATCH
+		       : strcmp(dot, ".url") == 0   ? DRAFT_URLS
+						    : DRAFT_SCRATCH;
 	}
-	const struct node *node = node_find(NODE_JOB, name);
+	const struct node *node = node_kind(parent) == NODE_JOB ? node_find(NODE_JOB, name) : NULL;
 	switch (node ? node->kind : NODE_NONE) {
 	case NODE_PARAMS: return DRAFT_REQUEST;
 	case NODE_IMAGE_URL: return DRAFT_IMAGE_URL;
@@ -27,14 +28,13 @@ enum draft_use fs_use_of(uint64_t parent, const char *name)
 
 /* Saying no */
 
-static void set_drop_error(struct fs *fs, const char *name, const char *text)
+void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const char *text)
 {
 	char error_name[256];
 	struct draft *draft;
-	uint64_t dir = node_ino(0, NODE_NEW);
 	snprintf(error_name, sizeof(error_name), "%.*s.error",
 		 (int)(sizeof(error_name) - sizeof(".error")), name);
-	draft = draft_find(fs->drafts, dir, error_name);
+	draft = draft_find(fs->drafts, parent, error_name);
 	if (draft) {
 		draft_unlink(draft);
 		draft_put(draft);
@@ -42,13 +42,13 @@ static void set_drop_error(struct fs *fs, const char *name, const char *text)
 	char *line = NULL;
 	if (!text || asprintf(&line, "%s\n", text) < 0)
 		return;
-	if (draft_create(fs->drafts, dir, error_name, 0644, fs->new_uid, fs->new_gid, line,
+	if (draft_create(fs->drafts, parent, error_name, 0644, fs->new_uid, fs->new_gid, line,
 			 strlen(line), fs_now(fs), &draft) == 0)
 		draft_put(draft);
 	free(line);
 }
 
-static int refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)
+int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)
 {
 	char *drop = NULL;
 	draft_refuse(ask->draft, text, error);
@@ -56,7 +56,7 @@ static int refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int
 	if (node_kind(ask->parent) == NODE_NEW) {
 		if (asprintf(&drop, "%s: %s\nNothing was sent, nothing was charged.", ask->name,
 			     text) > 0)
-			set_drop_error(fs, ask->name, drop);
+			fs_set_error_file(fs, ask->parent, ask->name, drop);
 		free(drop);
 	} else if (ask->moment == FS_ASK_RENAME) {
 		/* The renamed file keeps its old name and may vanish with its editor: the job's
@@ -72,9 +72,8 @@ static int refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int
 	return error;
 }
 
-/* The outcome of a submission for the one who made it: 0 or a positive errno. WAITING is a success:
- * it will be sent. */
-static int outcome(const struct job *job)
+/* WAITING is a success: it will be sent. */
+int fs_outcome(const struct job *job)
 {
 	if (job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_UNCERTAIN)))
 		return job->error_errno ? job->error_errno : EIO;
@@ -83,13 +82,15 @@ static int outcome(const struct job *job)
 
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job)
 {
-	set_drop_error(fs, name, outcome(job) ? job->error : NULL);
+	fs_set_error_file(fs, node_ino(0, NODE_NEW), name, fs_outcome(job) ? job->error : NULL);
 }
 
 /* Answering */
 
 static int finish_rename(const struct fs_ask *ask)
 {
+	if (fs_is_defaults(ask->parent, ask->name))
+		return draft_unlink(ask->draft);
 	bool consumed = node_kind(ask->parent) == NODE_JOB &&
 			fs_use_of(ask->parent, ask->name) != DRAFT_SCRATCH;
 	struct draft_info info;
@@ -100,7 +101,7 @@ static int finish_rename(const struct fs_ask *ask)
 	return draft_rename(ask->draft, ask->parent, ask->name, ask->noreplace);
 }
 
-static void ask_answer(const struct fs_ask *ask, int error)
+void fs_answer(const struct fs_ask *ask, int error)
 {
 	if (!ask->req)
 		return;
@@ -108,8 +109,9 @@ static void ask_answer(const struct fs_ask *ask, int error)
 		error = -finish_rename(ask);
 	if (ask->moment == FS_ASK_WRITE && error == 0)
 		fuse_reply_write(ask->req, ask->written);
-	else
-		fuse_reply_err(ask->req, error);
+	else /* EINVAL from rename makes mv speak of subdirectories. */
+		fuse_reply_err(ask->req,
+			       ask->moment == FS_ASK_RENAME && error == EINVAL ? EBADMSG : error);
 }
 
 struct ask_park {
@@ -130,13 +132,13 @@ static void ask_park_answer(struct fs_park *park, enum fs_why why)
 	struct ask_park *wait = (struct ask_park *)park;
 	const struct job *job = why == FS_READY ? engine_get(park->fs->engine, wait->watch.number)
 						: NULL;
-	int error = job ? outcome(job) : 0;
+	int error = job ? fs_outcome(job) : 0;
 	if (error)
 		draft_refuse(wait->ask.draft, job->error ? job->error : "", error);
 	if (job && node_kind(wait->ask.parent) == NODE_NEW)
 		fs_tell_drop(park->fs, wait->ask.name, job);
 	job_put(job);
-	ask_answer(&wait->ask, error);
+	fs_answer(&wait->ask, error);
 }
 
 static void ask_fire(struct engine_watch *watch)
@@ -158,7 +160,7 @@ static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job,
 {
 	struct ask_park *wait = ask->req ? calloc(1, sizeof(*wait)) : NULL;
 	if (!wait) {
-		ask_answer(ask, 0); /* it is submitted whether or not anybody can wait */
+		fs_answer(ask, 0); /* it is submitted whether or not anybody can wait */
 		return;
 	}
 	wait->ask = *ask;
@@ -201,9 +203,32 @@ static int complete_params(struct fs *fs, uint64_t job, enum draft_use use, stru
 	return r;
 }
 
+/* The one URL of a list that may yet grow: it is then the first line, which is bought already.
+ * Dropped once more it is another job, but where it is the beginning of a list that was dropped
+ * before: programs write line by line. */
+static int submit_url(struct fs *fs, const char *name, const char *label,
+		      const struct engine_owner *owner, struct params *params, uint64_t *job)
+{
+	char *origin = fs_origin(name, params, 1);
+	struct engine_order order = {
+		.label = label, .owner = owner, .origin = origin, .params = params
+	};
+	if (!origin)
+		return -ENOMEM;
+	engine_submit_all(fs->engine, &order, 1);
+	free(origin);
+	*job = order.number;
+	if (order.error != -EEXIST)
+		return order.error;
+	if (fs_is_list(fs, name, order.number))
+		return 0;
+	*job = 0;
+	return engine_submit(fs->engine, job, label, owner, params);
+}
+
 /* Submits a drop. *JOB is its job. 0 or -errno, with WHY. */
-static int ask_new(struct fs *fs, const struct fs_ask *ask, struct params *params, uint64_t *job,
-		   const char **why)
+static int ask_new(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
+		   struct params *params, uint64_t *job, const char **why)
 {
 	char label[256];
 	struct draft_info info;
@@ -218,7 +243,8 @@ static int ask_new(struct fs *fs, const struct fs_ask *ask, struct params *param
 				      .gid = info.gid,
 				      .mode = 0777 & ~fs->conf.umask };
 	*job = 0;
-	return engine_submit(fs->engine, job, label, &owner, params);
+	return use == DRAFT_URLS ? submit_url(fs, ask->name, label, &owner, params, job)
+				 : engine_submit(fs->engine, job, label, &owner, params);
 }
 
 /* Submits, or keeps for later, what was written to a file of a job. *JOB is 0 when nothing was
@@ -249,8 +275,31 @@ static const char *why_not(int error)
 	case EALREADY: return "this job is being submitted right now";
 	case EINVAL: return "this is no request id";
 	case EEXIST: return "another job has this request id";
+	case EDQUOT: return "it would pass the budget";
 	case ENOSPC: return "no space is left to keep the job in the books, so it was not sent";
 	default: return strerror(error);
+	}
+}
+
+char *fs_why_not(struct fs *fs, const struct params *params, int error)
+{
+	char *text = error == EDQUOT && params ? engine_over_budget(fs->engine, params) : NULL;
+	return text ? text : strdup(why_not(error));
+}
+
+/* What was written is in the books now. Once it is submitted, whatever was refused of the job's
+ * other files is over, too. */
+static void drop_overlays(struct fs *fs, const struct fs_ask *ask, bool submitted)
+{
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind)) {
+		struct draft *overlay = submitted || strcmp(node->name, ask->name) == 0
+						? fs_overlay(fs, node_number(ask->parent),
+							     node->kind)
+						: NULL;
+		if (overlay)
+			draft_unlink(overlay);
+		draft_put(overlay);
 	}
 }
 
@@ -260,25 +309,24 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 	uint64_t job;
 	const char *why = NULL;
 	bool drop = node_kind(ask->parent) == NODE_NEW;
-	int r = drop ? ask_new(fs, ask, content->params, &job, &why)
+	int r = drop ? ask_new(fs, ask, use, content->params, &job, &why)
 		     : ask_job(fs, ask, use, content, &job);
+	char *text = r && !why ? fs_why_not(fs, content->params, -r) : NULL;
 	params_free(content->params);
 	if (r) {
-		ask_answer(ask, refuse(fs, ask, why ? why : why_not(-r), -r));
+		fs_answer(ask, fs_refuse(fs, ask, why ? why : text ? text : strerror(-r), -r));
+		free(text);
 		return;
 	}
 	draft_set_job(ask->draft, job);
-	struct draft *overlay = drop ? NULL : draft_find(fs->drafts, ask->parent, ask->name);
-	if (overlay) {
-		draft_unlink(overlay);
-		draft_put(overlay);
-	}
+	if (!drop)
+		drop_overlays(fs, ask, job != 0);
 	if (job)
 		ask_wait(fs, ask, job,
 			 use == DRAFT_REQUEST_ID ? engine_attachment_settled
 						 : engine_submission_settled);
 	else
-		ask_answer(ask, 0);
+		fs_answer(ask, 0);
 }
 
 /* vim and emacs move the old file to NAME~ and write the same name anew: the same content is not
@@ -299,27 +347,35 @@ static void inherit_from_backup(struct fs *fs, const struct fs_ask *ask)
 /* Judges the draft and does what it asks for; answers the request, at once or later. */
 void fs_ask(struct fs *fs, const struct fs_ask *ask)
 {
+	if (fs_is_defaults(ask->parent, ask->name)) {
+		fs_ask_defaults(fs, ask);
+		return;
+	}
 	enum draft_use use = fs_use_of(ask->parent, ask->name);
 	struct draft_content content;
 	int error = 0;
 	if (node_kind(ask->parent) == NODE_NEW)
 		inherit_from_backup(fs, ask);
 	switch (draft_judge(ask->draft, use, ask->moment != FS_ASK_WRITE, &content)) {
-	case DRAFT_READY: ask_ready(fs, ask, use, &content); return;
+	case DRAFT_READY:
+		if (content.lines)
+			fs_ask_batch(fs, ask, &content);
+		else
+			ask_ready(fs, ask, use, &content);
+		return;
 	case DRAFT_NOTHING: free(draft_error(ask->draft, &error)); break;
 	case DRAFT_PARTIAL:
 		if (ask->moment == FS_ASK_RENAME || ask->moment == FS_ASK_RELEASE)
-			error = refuse(fs, ask, "it ends before the JSON object does", EINVAL);
+			error = fs_refuse(fs, ask, "it ends before the JSON object does", EINVAL);
 		break;
 	case DRAFT_INVALID: {
 		char *text = draft_error(ask->draft, NULL);
-		error = refuse(fs, ask, text ? text : strerror(EINVAL), EINVAL);
+		error = fs_refuse(fs, ask, text ? text : strerror(EINVAL), EINVAL);
 		free(text);
 		break;
 	}
 	}
-	/* EINVAL from rename makes mv speak of subdirectories. */
-	ask_answer(ask, ask->moment == FS_ASK_RENAME && error == EINVAL ? EBADMSG : error);
+	fs_answer(ask, error);
 }
 
 void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
@@ -335,7 +391,7 @@ void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_as
 	strcpy(ask.name, info.name);
 	/* A drop that was removed, or replaced, before it was complete asks for nothing. */
 	if (!info.linked && node_kind(info.parent) == NODE_NEW)
-		ask_answer(&ask, 0);
+		fs_answer(&ask, 0);
 	else
 		fs_ask(fs, &ask);
 }

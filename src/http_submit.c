@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <time.h>
 
+#define KEY_HIDDEN_MIN 12 /* shorter ones are words, and no keys of the service */
+
 /* A submission or a question for a status. */
 struct ask {
 	struct request base;
@@ -61,6 +63,30 @@ static enum remote_fault add_key(struct request *request)
 	explicit_bzero(key, sizeof(key));
 	explicit_bzero(line, sizeof(line));
 	return REMOTE_OK;
+}
+
+static const char *key_sent(const struct request *request)
+{
+	static const char name[] = API_KEY_HEADER ": ";
+
+	for (const struct curl_slist *line = request->headers; line; line = line->next) {
+		if (!strncmp(line->data, name, sizeof(name) - 1))
+			return line->data + sizeof(name) - 1;
+	}
+	return "";
+}
+
+/* An answer that repeats the key would show it in the mount, the books and the log. */
+static void hide_key(struct ask *ask)
+{
+	const char *key = key_sent(&ask->base);
+	size_t len = strlen(key);
+	char *at = ask->answer;
+
+	if (len < KEY_HIDDEN_MIN)
+		return;
+	while (at && (at = memmem(at, (size_t)(ask->answer + ask->answer_len - at), key, len)))
+		memset(at, '*', len);
 }
 
 static enum remote_fault prepare(struct request *request)
@@ -121,6 +147,7 @@ static void finish(struct request *request, enum remote_fault fault, long http_s
 		.detail = detail,
 	};
 
+	hide_key(ask);
 	ask->done(ask->arg, &reply);
 }
 

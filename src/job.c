@@ -7,6 +7,7 @@
  *  - request_id is set exactly in the service's states (JOB_REMOTE_STATES);
  *  - ended_ms is set exactly in JOB_TERMINAL_STATES;
  *  - outputs exist in COMPLETED only;
+ *  - `earlier` and job_cost() together are what all attempts have cost;
  *  - only SUBMIT leaves a state in which money may have been spent for one that spends again, and
  *    SENDING is the one event that must not be repeated: a second one is refused, so that what
  *    was begun twice is still sent once.
@@ -49,8 +50,8 @@ void job_clear_outputs(struct job *job)
 
 struct job_output *job_add_output(struct job *job)
 {
-	struct job_output *outputs =
-		realloc(job->outputs, (job->output_count + 1) * sizeof(*outputs));
+	struct job_output *outputs = realloc(job->outputs,
+					     (job->output_count + 1) * sizeof(*outputs));
 
 	if (!outputs)
 		return NULL;
@@ -85,7 +86,8 @@ static int copy_strings(struct job *to, const struct job *from)
 	if (job_set(&to->name, from->name) < 0 || job_set(&to->label, from->label) < 0 ||
 	    job_set(&to->word, from->word) < 0 || job_set(&to->request_id, from->request_id) < 0 ||
 	    job_set(&to->polling_url, from->polling_url) < 0 ||
-	    job_set(&to->error, from->error) < 0)
+	    job_set(&to->error, from->error) < 0 || job_set(&to->warning, from->warning) < 0 ||
+	    job_set(&to->origin, from->origin) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->output_count; i++) {
 		struct job_output *output = job_add_output(to);
@@ -106,6 +108,9 @@ struct job *job_copy(const struct job *job)
 		.state = job->state,
 		.error_errno = job->error_errno,
 		.attempts = job->attempts,
+		.retries = job->retries,
+		.price = job->price,
+		.earlier = job->earlier,
 		.failures = job->failures,
 		.created_ms = job->created_ms,
 		.submitted_ms = job->submitted_ms,
@@ -146,6 +151,8 @@ void job_put(const struct job *job)
 	free(mine->request_id);
 	free(mine->polling_url);
 	free(mine->error);
+	free(mine->warning);
+	free(mine->origin);
 	free(mine);
 }
 
@@ -185,6 +192,11 @@ const char *job_word(const struct job *job)
 const char *job_state_name(enum job_state state)
 {
 	return state < JOB_STATES ? state_names[state] : "?";
+}
+
+int64_t job_cost(const struct job *job)
+{
+	return job_is(job, JOB_IN(JOB_REFUSED) | JOB_IN(JOB_ERROR)) ? 0 : job->price;
 }
 
 enum job_state job_state_of_word(const char *word)
@@ -232,7 +244,7 @@ static void enter(struct job *job, enum job_state state, const struct job_event 
 /* Its timers, by the state it is in. */
 static int actions_of(const struct job *job)
 {
-	if (job->state == JOB_WAITING)
+	if (job->state == JOB_WAITING || job_will_retry(job))
 		return JOB_DO_SEND;
 	if (job_is(job, JOB_POLLED_STATES) || job->output_unreachable)
 		return JOB_DO_POLL;
@@ -274,11 +286,18 @@ static int resume(struct job *job, const struct job_event *event, struct strings
 /* A new attempt: what is known of the one before stays in the log alone. */
 static int buy(struct job *job, const struct job_event *event, struct strings *strings)
 {
+	if (event->again && !job_will_retry(job))
+		return -EINVAL;
+	job->retries = event->again ? job->retries + 1 : 0;
+	job->earlier += job_cost(job);
+	job->price = event->price;
 	drop(&job->request_id);
 	drop(&job->polling_url);
 	drop(&job->word);
 	job_clear_outputs(job);
-	take(&job->error, &strings->reason);
+	drop(&job->error);
+	if (!event->again)
+		take(&job->warning, &strings->reason);
 	job->error_errno = 0;
 	job->attempts++;
 	job->failures = 0;
@@ -287,6 +306,13 @@ static int buy(struct job *job, const struct job_event *event, struct strings *s
 	job->hidden = 0;
 	enter(job, JOB_WAITING, event);
 	return JOB_DO_SEND;
+}
+
+/* An ERROR comes back as what was decided when it was heard of. */
+static int retry(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)event, (void)strings;
+	return job_will_retry(job) ? JOB_DO_SEND : JOB_DO_NOTHING;
 }
 
 static int intend(struct job *job, const struct job_event *event, struct strings *strings)
@@ -333,10 +359,9 @@ static int adopt(struct job *job, const struct job_event *event, struct strings 
 
 	if (!event->request_id)
 		return -EINVAL;
-	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0) {
+	/* The word itself is kept: it says that the service knows the id. */
+	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0)
 		state = JOB_QUEUED;
-		drop(&strings->word);
-	}
 	take(&job->request_id, &strings->request_id);
 	take(&job->polling_url, &strings->polling_url);
 	take(&job->word, &strings->word);
@@ -369,6 +394,7 @@ static int follow(struct job *job, const struct job_event *event, struct strings
 	job->error_errno = 0;
 	job->failures = 0;
 	enter(job, job_state_of_word(event->word), event);
+	job->retry_at_ms = job->state == JOB_ERROR && job->attempts ? event->retry_at_ms : 0;
 	return actions_of(job);
 }
 
@@ -412,7 +438,7 @@ static move_fn *const moves[JOB_STATES][JOB_EVENTS] = {
 	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
 	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh, resume },
 	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
-	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
+	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, retry,   known,    nothing, nothing },
 	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
 };
 /* clang-format on */

@@ -77,18 +77,26 @@ struct job {
 	char *word;        /* the service's own status word; NULL before it answered */
 	char *request_id;  /* NULL until known */
 	char *polling_url; /* as the service gave it; NULL: build the documented one */
-	char *error;     /* for the person: what happened, whether it cost money, what to do; NULL:
-			    nothing to say */
-	int error_errno; /* what the writer who waits for this submission gets: 0 or a positive
-			    errno */
+	char *error;   /* for the person: what happened, whether it cost money, what to do; NULL:
+			  nothing to say */
+	char *warning; /* what is unusual about what was asked for, a line each; NULL: nothing */
+	char *origin;  /* the line of the batch that asked for it: no two jobs have the same; NULL:
+			  none */
+	int error_errno;    /* what the writer who waits for this submission gets: 0 or a positive
+			       errno; a WAITING one gets 0, and this is what is wrong with the key */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
+	unsigned retries;   /* attempts since the last deliberate one that the driver made by itself
+			     */
+	int64_t price;      /* of the present attempt, in micro-dollars: an estimate */
+	int64_t earlier;    /* what the attempts before it have cost, as job_cost() */
 	unsigned failures;  /* tries in a row of the present attempt, or polls in a row, that failed
 			     */
 	int64_t created_ms; /* wall clock, Unix epoch */
 	int64_t submitted_ms; /* when the service accepted it; 0: not yet */
 	int64_t changed_ms;
 	int64_t ended_ms;    /* 0: not ended */
-	int64_t retry_at_ms; /* WAITING: wall clock before which nothing is sent; 0: at once */
+	int64_t retry_at_ms; /* WAITING: wall clock before which nothing is sent; 0: at once. ERROR:
+				when the driver submits it again; 0: it does not */
 	uint32_t hidden; /* files of it that were unlinked: a bit for each node kind, see node.h */
 	uid_t uid;
 	gid_t gid;
@@ -130,15 +138,25 @@ const char *job_state_name(enum job_state state);
  * documented. */
 enum job_state job_state_of_word(const char *word);
 
+/* What the present attempt has cost, or will when it is sent, in micro-dollars, an estimate:
+ * nothing where the service says that nothing is charged; the price while that is not known. */
+int64_t job_cost(const struct job *job);
+
 static inline bool job_is(const struct job *job, uint32_t states)
 {
 	return (JOB_IN(job->state) & states) != 0;
 }
 
+/* It ended in ERROR, which is not charged, and the driver will submit it again. */
+static inline bool job_will_retry(const struct job *job)
+{
+	return job->state == JOB_ERROR && job->retry_at_ms != 0;
+}
+
 enum job_event_kind {
 	JOB_EVENT_SUBMIT,   /* the user asks for it, parameters are complete */
 	JOB_EVENT_SENDING,  /* connected; the first byte follows once this is committed */
-	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429, 503 */
+	JOB_EVENT_NOT_SENT, /* provably not accepted: DNS, connect, TLS, 429... */
 	JOB_EVENT_ACCEPTED, /* the service gave a request id */
 	JOB_EVENT_REFUSED,  /* 400, 401, 402, 403...: nothing was charged */
 	JOB_EVENT_LOST,     /* it was sent, and no usable answer came */
@@ -156,9 +174,13 @@ struct job_event {
 	const char *request_id;  /* ACCEPTED, ATTACH */
 	const char *polling_url; /* ACCEPTED; may be NULL */
 	const char *word;        /* ACCEPTED, STATUS: the service's status word */
-	const char *reason;      /* for the error file, a sentence or two; NULL: nothing to say */
+	const char *reason;      /* for the error file, a sentence or two; NULL: nothing to say. Of
+				    SUBMIT: what is unusual; of one by the driver, only for the log */
 	int error;           /* positive errno for the waiting writer: NOT_SENT, REFUSED, LOST */
-	int64_t retry_at_ms; /* NOT_SENT: wall clock of the next try */
+	int64_t retry_at_ms; /* NOT_SENT: wall clock of the next try. STATUS: the same, should it
+				have ended in ERROR; 0: none */
+	int64_t price;       /* SUBMIT: micro-dollars */
+	bool again;          /* SUBMIT: by the driver, not the user; only where job_will_retry() */
 };
 
 enum job_action {

@@ -112,14 +112,19 @@ void key_free(struct key *key)
 	free(key);
 }
 
-/* Takes PIXAZO_API_KEY out of the environment; its text is wiped, as /proc shows the memory. */
-static void take_environment(char out[2 * KEY_MAX])
+void key_clear_environment(void)
 {
 	char *value = getenv("PIXAZO_API_KEY");
-	snprintf(out, 2 * KEY_MAX, "%s", value ? value : "");
 	if (value)
-		explicit_bzero(value, strlen(value));
+		explicit_bzero(value, strlen(value)); /* /proc shows the memory */
 	unsetenv("PIXAZO_API_KEY");
+}
+
+static void take_environment(char out[2 * KEY_MAX])
+{
+	const char *value = getenv("PIXAZO_API_KEY");
+	snprintf(out, 2 * KEY_MAX, "%s", value ? value : "");
+	key_clear_environment();
 }
 
 /* Reads the key file PATH (heap, taken over). As key_find(), but *OUT stays NULL unless 0. */

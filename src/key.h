@@ -25,6 +25,9 @@ struct key;
  * ASCII characters; -ENOMEM. ERROR is a sentence for the person. */
 int key_find(const char *key_file, const char *home, struct key **out, char error[KEY_ERROR_MAX]);
 
+/* Takes PIXAZO_API_KEY out of the environment, where it is not wanted: as key_find() does. */
+void key_clear_environment(void);
+
 /* A key that needs no source: the sandbox's. NULL: no memory, or no key (as -EINVAL above). */
 struct key *key_fixed(const char *value);
 void key_free(struct key *key); /* wipes it */

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -181,6 +182,7 @@ static int find_key(struct driver *driver)
 {
 	char error[KEY_ERROR_MAX];
 	if (driver->config.sandbox) {
+		key_clear_environment(); /* the gateway is our child */
 		driver->key = key_fixed("sandbox");
 		return driver->key ? 0 : fail("no memory");
 	}
@@ -262,6 +264,9 @@ static int make_engine(struct driver *driver)
 		return fail("the cache in %s: %s", config->cache_dir, strerror(errno));
 	engine_set_cache(driver->engine, driver->cache);
 	int r = engine_load(driver->engine);
+	if (r == -EUCLEAN)
+		return fail("the books in %s are damaged; restore them from a copy",
+			    config->state_dir);
 	return r ? fail("cannot read the books in %s: %s", config->state_dir, strerror(-r)) : 0;
 }
 
@@ -410,12 +415,19 @@ static void tune_memory(void)
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
+/* The key is in it: no core, also none by pipe, and no debugger of the same user. */
+static void guard_memory(void)
+{
+	const struct rlimit none = { 0, 0 };
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct driver driver = { .parent = -1 };
 	char error[CONFIG_ERROR_MAX] = "";
-	const struct rlimit no_core = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &no_core); /* the key is in our memory */
+	guard_memory();
 	tune_memory();
 	int r = config_parse(&driver.config, argc, argv, error);
 	if (r) {

@@ -6,6 +6,47 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static void put_prices(const struct price_list *list, FILE *out)
+{
+	char text[PRICE_TEXT_MAX];
+	fputs("USD by texture_size:", out);
+	for (size_t i = 0; i < PRICE_ROWS; i++)
+		fprintf(out, "%s %ld %s", i ? "," : "", list->rows[i].texture_size,
+			price_text(list->rows[i].micros, text));
+}
+
+/* A value to show for a parameter that has no default. */
+static const char *example_of(const struct params_spec *spec)
+{
+	if (spec->fallback)
+		return spec->fallback;
+	switch (spec->type) {
+	case PARAMS_STRING: return "\"https://example.com/dog.png\"";
+	case PARAMS_INTEGER: return "42";
+	default: return "0.5";
+	}
+}
+
+static void put_example(FILE *out)
+{
+	size_t count;
+	const struct params_spec *spec = params_specs(&count);
+	fputs("    {\n", out);
+	for (size_t i = 0; i < count; i++, spec++) {
+		int width = fprintf(out, "      \"%s\": %s%s", spec->name, example_of(spec),
+				    i + 1 < count ? "," : "");
+		fprintf(out, "%*s # ", width < 52 ? 52 - width : 0, "");
+		if (!spec->fallback && spec->type != PARAMS_STRING)
+			fputs("without a default: ", out);
+		if (spec->allowed)
+			fprintf(out, "one of %s: ", spec->allowed);
+		if (spec->usual_min != spec->usual_max)
+			fprintf(out, "usually %.15g to %.15g: ", spec->usual_min, spec->usual_max);
+		fprintf(out, "%s\n", spec->meaning);
+	}
+	fputs("    }\n", out);
+}
+
 static void render_readme(const struct node_input *in, FILE *out)
 {
 	fprintf(out,
@@ -13,8 +54,10 @@ static void render_readme(const struct node_input *in, FILE *out)
 		"========================================\n\n"
 		"Mounted from %s at %s.\n\n",
 		in->source, in->mountpoint);
-	fputs("EVERY SUBMISSION COSTS MONEY (0.30 to 0.42 USD) and cannot be cancelled or repeated for free.\n"
-	      "Only writing submits: looking, listing, copying out and searching are free.\n\n"
+	fputs("EVERY SUBMISSION COSTS MONEY (by estimate ", out);
+	put_prices(in->prices, out);
+	fputs(")\nand cannot be cancelled or repeated for free. Only writing submits: looking, listing, copying out\n"
+	      "and searching are free.\n\n"
 	      "Make a model\n"
 	      "    cp dog.json new/             dog.json: {\"image_url\": \"https://...\"}\n"
 	      "    cat by-name/dog/wait         blocks until it is done, then says how it ended\n"
@@ -23,27 +66,29 @@ static void render_readme(const struct node_input *in, FILE *out)
 	      "    mkdir cat\n"
 	      "    echo '{\"texture_size\": 4096}' > cat/params.json    (optional)\n"
 	      "    echo https://example.com/cat.png > cat/image_url   (submits)\n\n"
+	      "or many, one a line: NAME.url has a URL on each line, NAME.jsonl a JSON object; # begins a comment\n"
+	      "    cp dogs.url new/             jobs dogs-1, dogs-2, ... by line, submitted when cp closes the file\n"
+	      "new/dogs.url.error names the lines that were refused. Correct the file and copy it again: only what\n"
+	      "was not taken is submitted, also tomorrow. A line whose job was forgotten (rm -r) is submitted anew.\n\n"
 	      "The exit status of cp says whether the job was taken. When it was not, the reason is in\n"
 	      "new/dog.json.error or cat/error.\n\n"
 	      "What is here\n"
-	      "    new/       drop box: NAME.json (one job), NAME.url (one image URL, default parameters)\n"
+	      "    new/       drop box: NAME.json (one job), NAME.url (image URLs), NAME.jsonl (jobs)\n"
 	      "    by-name/   the newest job of each name\n"
 	      "    latest     the newest job\n"
 	      "    jobs       all jobs, tab separated\n"
-	      "    JOB/       status, wait, output.glb, params.json (what was sent), log, error, ...\n\n"
+	      "    defaults.json   parameters that every job starts from; write it (without image_url and seed)\n"
+	      "    spend      what this mount has spent by its own estimate, and the budget\n"
+	      "    JOB/       status, wait, output.glb, params.json (what was sent), cost, log, error, ...\n\n"
 	      "    mv JOB NAME   renames a job          rm -r JOB   forgets it (a running one runs on)\n\n"
+	      "Mounted with budget=USD[/day|/month], what would pass the budget is refused (\"Disk quota exceeded\")\n"
+	      "before anything is sent. REFUSED and ERROR are not charged. With retry_errors=N a job that ends in\n"
+	      "ERROR is submitted again by itself, up to N times.\n\n"
 	      "A job whose status is UNCERTAIN may or may not have been paid for: its `error` says what to do.\n\n"
-	      "Parameters of a job (all but image_url may be left out)\n",
+	      "A job with every parameter and its default; all but image_url may be left out. What follows a # is\n"
+	      "no JSON, and to be left out too: sed -n '/^    {$/,/^    }$/{s/ *#.*//;p}' README\n\n",
 	      out);
-	size_t count;
-	const struct params_spec *spec = params_specs(&count);
-	for (size_t i = 0; i < count; i++, spec++) {
-		fprintf(out, "    %-30s default %-7s", spec->name,
-			spec->fallback ? spec->fallback : "-");
-		if (spec->allowed)
-			fprintf(out, "one of %s. ", spec->allowed);
-		fprintf(out, "%s\n", spec->meaning);
-	}
+	put_example(out);
 }
 
 /* Names may hold any byte but NUL and '/': keep a line a line and a column a column. */
@@ -67,6 +112,8 @@ static void render_jobs_line(const struct job *job, FILE *out)
 	put_field(job->request_id ? job->request_id : "-", out);
 	put_field(job_word(job), out);
 	put_field(job_time(job->created_ms, time), out);
+	char cost[PRICE_TEXT_MAX];
+	put_field(price_text(job_cost(job) + job->earlier, cost), out);
 	int64_t bytes = 0;
 	for (unsigned i = 0; i < job->output_count; i++)
 		bytes += job->outputs[i].size > 0 ? job->outputs[i].size : 0;
@@ -75,7 +122,7 @@ static void render_jobs_line(const struct job *job, FILE *out)
 
 static void render_jobs(const struct node_input *in, FILE *out)
 {
-	fputs("name\trequest_id\tstatus\tcreated\tbytes\n", out);
+	fputs("name\trequest_id\tstatus\tcreated\tcost\tbytes\n", out);
 	const struct job *job;
 	for (uint64_t after = 0; (job = in->next(in->ctx, after)) != NULL; job_put(job)) {
 		render_jobs_line(job, out);
@@ -83,19 +130,29 @@ static void render_jobs(const struct node_input *in, FILE *out)
 	}
 }
 
+static void render_defaults(const struct node_input *in, FILE *out)
+{
+	fputs(in->defaults ? in->defaults : "{}\n", out);
+}
+
 static void render_params(const struct node_input *in, FILE *out)
 {
 	fputs(in->text[JOB_TEXT_PARAMS], out);
 }
 
-static void render_image_url(const struct node_input *in, FILE *out)
+/* An empty set where TEXT is none yet; NULL: no memory. */
+static struct params *parse_params(const char *text)
 {
 	char error[PARAMS_ERROR_MAX];
 	struct params *params;
-	const char *text = in->text[JOB_TEXT_PARAMS];
-	if (params_parse(text, strlen(text), &params, error) != PARAMS_OK)
-		return;
-	if (params_image_url(params))
+	return params_parse(text, strlen(text), &params, error) == PARAMS_OK ? params
+									     : params_new();
+}
+
+static void render_image_url(const struct node_input *in, FILE *out)
+{
+	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
+	if (params && params_image_url(params))
 		fprintf(out, "%s\n", params_image_url(params));
 	params_free(params);
 }
@@ -120,11 +177,93 @@ static void render_error(const struct node_input *in, FILE *out)
 {
 	if (in->job->error)
 		fprintf(out, "%s\n", in->job->error);
+	if (in->job->warning)
+		fputs(in->job->warning, out);
 }
 
 static void render_log(const struct node_input *in, FILE *out)
 {
 	fputs(in->text[JOB_TEXT_LOG], out);
+}
+
+/* What is said beside an amount that may not have been, or not yet be, charged. */
+static const char *const doubts[JOB_STATES] = {
+	[JOB_DRAFT] = " if it is submitted",
+	[JOB_WAITING] = " once it is sent",
+	[JOB_UNCERTAIN] = ", perhaps: it is not known whether it was bought",
+	[JOB_FAILED] = ", perhaps: whether FAILED is charged is not documented",
+	[JOB_CANCELLED] = ", perhaps: whether CANCELLED is charged is not documented",
+};
+
+static const char *why_free(const struct job *job)
+{
+	switch (job->state) {
+	case JOB_REFUSED: return "what is refused is not charged";
+	case JOB_ERROR: return "ERROR is not charged";
+	default:
+		return job->attempts || job->state == JOB_DRAFT
+			       ? NULL
+			       : "attached: paid for where it was submitted";
+	}
+}
+
+/* What was sent has the defaults of its time. */
+static long texture_size_of(const struct node_input *in)
+{
+	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
+	struct params *defaults = in->defaults && job_is(in->job, JOB_IN(JOB_DRAFT))
+					  ? parse_params(in->defaults)
+					  : NULL;
+	if (params && defaults)
+		params_fill(params, defaults);
+	long size = params ? params_texture_size(params) : 0;
+	params_free(params);
+	params_free(defaults);
+	return size;
+}
+
+/* Each line begins with its number: a script may add them up. */
+static void render_cost(const struct node_input *in, FILE *out)
+{
+	const struct job *job = in->job;
+	long size = texture_size_of(in);
+	char text[PRICE_TEXT_MAX];
+	if (why_free(job))
+		fprintf(out, "0.00 USD (%s)\n", why_free(job));
+	else
+		fprintf(out, "%s USD%s (estimate: price list row for texture_size %ld)\n",
+			price_text(job->state == JOB_DRAFT ? price_of(in->prices, size)
+							   : job_cost(job),
+				   text),
+			doubts[job->state] ? doubts[job->state] : "", size);
+	if (job->earlier)
+		fprintf(out, "%s USD for earlier attempts (estimate)\n",
+			price_text(job->earlier, text));
+}
+
+static void put_amount(const char *what, int64_t micros, FILE *out)
+{
+	char text[PRICE_TEXT_MAX];
+	fprintf(out, "%-10s %s USD\n", what, price_text(micros, text));
+}
+
+static void render_spend(const struct node_input *in, FILE *out)
+{
+	const struct price_account *account = in->account;
+	char budget[PRICE_BUDGET_TEXT_MAX];
+	put_amount("today", account->today, out);
+	put_amount("month", account->month, out);
+	put_amount("ever", account->ever, out);
+	put_amount("uncertain", account->uncertain, out);
+	fprintf(out, "%-10s %s\n", "budget",
+		account->budget.set ? price_budget_text(&account->budget, budget) : "none");
+	if (account->budget.set)
+		put_amount("left", price_left(account), out);
+	fputs("\nThese are estimates by the price list (", out);
+	put_prices(in->prices, out);
+	fputs("),\ncounted from the moment of submission; days and months are those of UTC. What was refused or ended\n"
+	      "in ERROR is not counted. What is UNCERTAIN is: it may have been bought.\n",
+	      out);
 }
 
 static bool has_answer(const struct job *job)
@@ -139,7 +278,7 @@ static bool has_request_id(const struct job *job)
 
 static bool has_error(const struct job *job)
 {
-	return job->error != NULL;
+	return job->error != NULL || job->warning != NULL;
 }
 
 #define DIR_MODE  (S_IFDIR | 0755)
@@ -159,6 +298,8 @@ static const struct node table[] = {
 	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
 	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL },
 	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
+	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           render_defaults },
+	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_spend },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },
 	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           render_status },
@@ -167,6 +308,7 @@ static const struct node table[] = {
 	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      render_error },
 	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           render_log },
 	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           render_status },
+	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_PARAMS),    NULL,           render_cost },
 };
 /* clang-format on */
 #define ROWS (sizeof(table) / sizeof(table[0]))

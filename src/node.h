@@ -13,6 +13,7 @@
 #define NODE_H
 
 #include "job.h"
+#include "price.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,8 @@ enum node_kind {
 	NODE_BY_NAME,
 	NODE_LATEST,
 	NODE_JOBS,
+	NODE_DEFAULTS,
+	NODE_SPEND,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
 	/* number is a job's */
@@ -43,6 +46,7 @@ enum node_kind {
 	NODE_ERROR,
 	NODE_LOG,
 	NODE_WAIT,
+	NODE_COST,
 	NODE_KINDS,
 	NODE_OUTPUT = 64, /* + index of the output */
 };
@@ -77,7 +81,10 @@ static inline unsigned node_kind(uint64_t ino)
 struct node_input {
 	const struct job *job;       /* files of a job */
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
-	const char *source;          /* the mount's SOURCE, as given */
+	const char *defaults;        /* defaults.json; NULL: none. For it and `cost` */
+	const struct price_list *prices;
+	const struct price_account *account; /* for `spend` alone */
+	const char *source;                  /* the mount's SOURCE, as given */
 	const char *mountpoint;
 	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
 	 */

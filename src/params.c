@@ -359,6 +359,11 @@ int params_merge(struct params *base, const struct params *over)
 	return json_object_update(base->values, over->values) ? -ENOMEM : 0;
 }
 
+int params_fill(struct params *params, const struct params *defaults)
+{
+	return json_object_update_missing(params->values, defaults->values) ? -ENOMEM : 0;
+}
+
 const char *params_image_url(const struct params *params)
 {
 	return json_string_value(json_object_get(params->values, "image_url"));

@@ -63,6 +63,9 @@ void params_free(struct params *params);
 /* Values of OVER replace those of BASE; BASE is changed. 0 or -ENOMEM. */
 int params_merge(struct params *base, const struct params *over);
 
+/* Gives PARAMS those values of DEFAULTS for which it has none. 0 or -ENOMEM. */
+int params_fill(struct params *params, const struct params *defaults);
+
 /* Borrowed; NULL when it is not set. */
 const char *params_image_url(const struct params *params);
 /* 0, -ENOMEM, or -EINVAL for what params_check_url() refuses. */

@@ -5,6 +5,8 @@
  *   output   (number, position): the outputs of a job
  *   text     (number, which): a job's texts; apart, so that loading all jobs reads none of them
  *   log      (number, position): the lines of JOB_TEXT_LOG, so that appending rewrites nothing
+ *   charge   (number, attempt): what each attempt has cost; stays when its job is forgotten;
+ *            store_charge.c reads it
  *
  * Numbers are never reused (AUTOINCREMENT), and states are stored by name: enum job_state may be
  * reordered. Every change is one transaction on the writer's connection; when it fails, nothing of
@@ -21,8 +23,8 @@
 #define JOB_COLUMNS                                                                                \
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
-	"gid, mode, output_unreachable"
-#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	"gid, mode, output_unreachable, origin, warning, retries, price, earlier"
+#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
 
 static const char *const sql[STORE_STATEMENTS] = {
@@ -42,48 +44,20 @@ static const char *const sql[STORE_STATEMENTS] = {
 	[STORE_APPEND_LOG] = "INSERT INTO log (number, position, line) SELECT ?1, "
 			     "ifnull((SELECT max(position) FROM log WHERE number = ?1), 0) + 1, ?2",
 	[STORE_DELETE_LOG] = "DELETE FROM log WHERE number = ?",
+	/* Its time stays that of the submission. */
+	[STORE_SET_CHARGE] = "INSERT INTO charge (number, attempt, at_ms, state, micros) "
+			     "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+			     "SET state = excluded.state, micros = excluded.micros "
+			     "WHERE state != excluded.state OR micros != excluded.micros",
+	/* A job that is WAITING has bought nothing yet. */
+	[STORE_RELEASE_CHARGE] = "DELETE FROM charge WHERE (number, attempt) = (SELECT number, "
+				 "attempts FROM job WHERE number = ? AND state = 'WAITING')",
 	/* No row: no such job. A row with NULL: no such text. */
 	[STORE_READ_TEXT] = "SELECT body FROM job LEFT JOIN text "
 			    "ON text.number = job.number AND which = ?2 WHERE job.number = ?1",
 	[STORE_READ_LOG] = "SELECT line FROM job LEFT JOIN log ON log.number = job.number "
 			   "WHERE job.number = ?1 AND ?2 = ?2 ORDER BY position",
 };
-
-/* What the system said about the disk, where it is one of the errors that SQLite can have met. */
-static int disk_errno(sqlite3 *db)
-{
-	switch (sqlite3_system_errno(db)) {
-	case ENOSPC: return -ENOSPC;
-	case EDQUOT: return -EDQUOT;
-	case EFBIG: return -EFBIG;
-	case EROFS: return -EROFS;
-	case EACCES: return -EACCES;
-	case EMFILE: return -EMFILE;
-	case ENFILE: return -ENFILE;
-	case ENOMEM: return -ENOMEM;
-	default: return -EIO;
-	}
-}
-
-int store_errno(sqlite3 *db, int rc)
-{
-	if (rc == SQLITE_IOERR_NOMEM)
-		return -ENOMEM;
-	switch (rc & 0xff) {
-	case SQLITE_FULL: return -ENOSPC;
-	case SQLITE_READONLY: return -EROFS;
-	case SQLITE_NOMEM: return -ENOMEM;
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB: return -EUCLEAN;
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED: return -EBUSY;
-	case SQLITE_TOOBIG: return -EFBIG;
-	case SQLITE_PERM: return -EACCES;
-	case SQLITE_IOERR:
-	case SQLITE_CANTOPEN: return db ? disk_errno(db) : -EIO;
-	default: return -EIO;
-	}
-}
 
 /* Binding and reading columns from left to right; the first error sticks. */
 struct cursor {
@@ -227,6 +201,11 @@ static void put_job(struct cursor *c, const struct job *job)
 	put_int(c, job->gid);
 	put_int(c, job->mode);
 	put_int(c, job->output_unreachable);
+	put_text(c, job->origin);
+	put_text(c, job->warning);
+	put_int(c, job->retries);
+	put_int(c, job->price);
+	put_int(c, job->earlier);
 }
 
 static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)
@@ -284,12 +263,29 @@ static int append_log(struct store_db *db, uint64_t number, int64_t time_ms, con
 	return r;
 }
 
+static int write_charge(struct store_db *db, uint64_t number, const struct job *job)
+{
+	struct cursor c;
+
+	if (!job->attempts)
+		return 0;
+	c = statement(db, STORE_SET_CHARGE);
+	put_int(&c, (int64_t)number);
+	put_int(&c, job->attempts);
+	put_int(&c, job->changed_ms);
+	put_text(&c, job_state_name(job->state));
+	put_int(&c, job_cost(job));
+	return run(db, &c);
+}
+
 /* Everything of a job but its row. */
 static int write_rest(struct store_db *db, uint64_t number, const struct job *job,
 		      const struct store_texts *texts)
 {
 	int r = write_outputs(db, number, job);
 
+	if (!r)
+		r = write_charge(db, number, job);
 	if (!texts)
 		return r;
 	if (!r)
@@ -304,24 +300,43 @@ static int write_rest(struct store_db *db, uint64_t number, const struct job *jo
 	return r;
 }
 
+static int insert_locked(struct store_db *db, const struct job *job,
+			 const struct store_texts *texts, uint64_t *number)
+{
+	struct cursor c = statement(db, STORE_INSERT_JOB);
+	int r;
+
+	put_job(&c, job);
+	r = run(db, &c);
+	if (r)
+		return r;
+	*number = (uint64_t)sqlite3_last_insert_rowid(db->handle);
+	return write_rest(db, *number, job, texts);
+}
+
+static int update_locked(struct store_db *db, const struct job *job,
+			 const struct store_texts *texts)
+{
+	struct cursor c = statement(db, STORE_UPDATE_JOB);
+	int r;
+
+	put_job(&c, job);
+	put_int(&c, (int64_t)job->number);
+	r = run(db, &c);
+	if (!r && sqlite3_changes(db->handle) == 0)
+		r = -ENOENT;
+	return r ? r : write_rest(db, job->number, job, texts);
+}
+
 int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
 		 uint64_t *number)
 {
-	struct store_db *db = &store->writer;
 	uint64_t given = 0;
-	struct cursor c;
 	int r = begin(store);
 
 	if (r)
 		return r;
-	c = statement(db, STORE_INSERT_JOB);
-	put_job(&c, job);
-	r = run(db, &c);
-	if (!r) {
-		given = (uint64_t)sqlite3_last_insert_rowid(db->handle);
-		r = write_rest(db, given, job, texts);
-	}
-	r = end(store, r);
+	r = end(store, insert_locked(&store->writer, job, texts, &given));
 	if (!r)
 		*number = given;
 	return r;
@@ -329,39 +344,50 @@ int store_insert(struct store *store, const struct job *job, const struct store_
 
 int store_update(struct store *store, const struct job *job, const struct store_texts *texts)
 {
-	struct store_db *db = &store->writer;
-	struct cursor c;
 	int r = begin(store);
 
-	if (r)
+	return r ? r : end(store, update_locked(&store->writer, job, texts));
+}
+
+int store_apply(struct store *store, struct store_change *changes, size_t count)
+{
+	uint64_t *given = calloc(count ? count : 1, sizeof(*given));
+	int r = given ? begin(store) : -ENOMEM;
+
+	if (r) {
+		free(given);
 		return r;
-	c = statement(db, STORE_UPDATE_JOB);
-	put_job(&c, job);
-	put_int(&c, (int64_t)job->number);
-	r = run(db, &c);
-	if (!r && sqlite3_changes(db->handle) == 0)
-		r = -ENOENT;
-	if (!r)
-		r = write_rest(db, job->number, job, texts);
-	return end(store, r);
+	}
+	for (size_t i = 0; !r && i < count; i++) {
+		struct store_change *change = &changes[i];
+
+		r = change->job->number
+			    ? update_locked(&store->writer, change->job, &change->texts)
+			    : insert_locked(&store->writer, change->job, &change->texts, &given[i]);
+	}
+	r = end(store, r);
+	for (size_t i = 0; !r && i < count; i++)
+		if (given[i])
+			changes[i].job->number = given[i];
+	free(given);
+	return r;
 }
 
 int store_forget(struct store *store, uint64_t number)
 {
+	static const enum store_statement steps[] = {
+		STORE_RELEASE_CHARGE, STORE_DELETE_OUTPUTS, STORE_DELETE_TEXTS,
+		STORE_DELETE_LOG,     STORE_DELETE_JOB,
+	};
 	struct store_db *db = &store->writer;
 	int r = begin(store);
 
 	if (r)
 		return r;
-	r = run_for(db, STORE_DELETE_JOB, number);
+	for (size_t i = 0; !r && i < sizeof(steps) / sizeof(steps[0]); i++)
+		r = run_for(db, steps[i], number);
 	if (!r && sqlite3_changes(db->handle) == 0)
 		r = -ENOENT;
-	if (!r)
-		r = run_for(db, STORE_DELETE_OUTPUTS, number);
-	if (!r)
-		r = run_for(db, STORE_DELETE_TEXTS, number);
-	if (!r)
-		r = run_for(db, STORE_DELETE_LOG, number);
 	return end(store, r);
 }
 
@@ -401,6 +427,11 @@ static int take_job(struct cursor *c, struct job *job)
 	job->gid = (gid_t)take_int(c);
 	job->mode = (mode_t)take_int(c);
 	job->output_unreachable = take_int(c) != 0;
+	take_text(c, &job->origin);
+	take_text(c, &job->warning);
+	job->retries = (unsigned)take_int(c);
+	job->price = take_int(c);
+	job->earlier = take_int(c);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;
 }

@@ -42,19 +42,43 @@ struct store_texts {
 	const char *log_line; /* appended, with the job's changed_ms as its time: "TIME LINE\n" */
 };
 
+/* Every job is written with the charge of its present attempt (job->attempts, job_cost()), dated by
+ * the attempt's first record. Charges are never deleted, but for that of a WAITING job that is
+ * forgotten: it was not sent. */
+
 /* Makes a new job: *NUMBER is its number, above every number ever given. JOB->number is ignored.
- * TEXTS may be NULL. */
+ * TEXTS may be NULL. -EEXIST: another job has its origin. */
 int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
 		 uint64_t *number);
 
 /* Replaces the record of JOB->number. TEXTS may be NULL. -ENOENT: no such job. */
 int store_update(struct store *store, const struct job *job, const struct store_texts *texts);
 
-/* Deletes a job and its texts. Its number stays used. */
+/* What is to become of one job: made when its number is 0, which it is given then, else replaced.
+ */
+struct store_change {
+	struct job *job;
+	struct store_texts texts;
+};
+
+/* Makes all of CHANGES or none of them, in one transaction. Errors as store_insert and
+ * store_update. */
+int store_apply(struct store *store, struct store_change *changes, size_t count);
+
+/* Deletes a job and its texts. Its number stays used, and its charges stay in the books. */
 int store_forget(struct store *store, uint64_t number);
+
+/* The charges of attempts made at SINCE_MS or later, in micro-dollars, summed by the state that
+ * each attempt was last in. */
+int store_spent(struct store *store, int64_t since_ms, int64_t spent[JOB_STATES]);
 
 /* A text: heap, NUL-terminated, *LEN without the NUL. A text that was never set is "" (0). -ENOENT:
  * no such job. */
 int store_text(struct store *store, uint64_t number, enum job_text which, char **out, size_t *len);
+
+/* What the mount keeps besides jobs: a text by its name. Heap; *TEXT is NULL when there is none. */
+int store_setting(struct store *store, const char *name, char **text);
+/* TEXT NULL: none any more. */
+int store_set_setting(struct store *store, const char *name, const char *text);
 
 #endif

@@ -2,7 +2,8 @@
  * store_internal - what store.c and store_open.c share
  *
  * store_open.c finds out whether a directory holds our books and makes them when there are none;
- * store.c reads and changes them.
+ * store.c reads and changes them, store_charge.c adds up what they have cost, store_setting.c
+ * has what is kept besides jobs.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -13,7 +14,7 @@
 #include <sqlite3.h>
 
 #define STORE_APPLICATION 0x50334653 /* "P3FS", in the file's header */
-#define STORE_FORMAT      1          /* raised with every change of the schema */
+#define STORE_FORMAT      3          /* raised with every step of store_open.c */
 
 #define STORE_TEXT_OF(value) #value
 #define STORE_TEXT(macro)    STORE_TEXT_OF(macro)
@@ -32,6 +33,8 @@ enum store_statement {
 	STORE_DELETE_TEXTS,
 	STORE_APPEND_LOG,
 	STORE_DELETE_LOG,
+	STORE_SET_CHARGE,
+	STORE_RELEASE_CHARGE,
 	STORE_READ_TEXT,
 	STORE_READ_LOG,
 	STORE_STATEMENTS

@@ -26,8 +26,10 @@
 /* A person's sqlite3 shell may hold the file for a moment. */
 #define BUSY_MS 5000
 
-static const char schema[] =
-	"BEGIN IMMEDIATE;"
+/* What each format has over the one before it. A new store is made by all of them, an older one is
+ * brought up to date by those that it lacks; so what stands here is never changed, only added to.
+ */
+static const char *const formats[STORE_FORMAT] = {
 	"CREATE TABLE job ("
 	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
 	" name TEXT, label TEXT, state TEXT NOT NULL, word TEXT, request_id TEXT, polling_url TEXT,"
@@ -46,15 +48,74 @@ static const char schema[] =
 	"CREATE TABLE log ("
 	" number INTEGER, position INTEGER, line BLOB NOT NULL,"
 	" PRIMARY KEY (number, position)) STRICT, WITHOUT ROWID;"
-	"PRAGMA application_id = " STORE_TEXT(
-		STORE_APPLICATION) ";"
-				   "PRAGMA user_version = " STORE_TEXT(STORE_FORMAT) ";"
-										     "COMMIT;";
+	"PRAGMA application_id = " STORE_TEXT(STORE_APPLICATION) ";",
+
+	"ALTER TABLE job ADD COLUMN origin TEXT;"
+	"ALTER TABLE job ADD COLUMN warning TEXT;"
+	"CREATE UNIQUE INDEX job_origin ON job (origin) WHERE origin IS NOT NULL;"
+	"CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+
+	/* The formats before recorded no prices: they are estimated by the price list of its time.
+	 */
+	"ALTER TABLE job ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN price INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN earlier INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE charge ("
+	" number INTEGER, attempt INTEGER, at_ms INTEGER NOT NULL, state TEXT NOT NULL,"
+	" micros INTEGER NOT NULL, PRIMARY KEY (number, attempt)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX charge_time ON charge (at_ms, state, micros);"
+	"UPDATE job SET price = 420000 WHERE attempts > 0;"
+	"UPDATE job SET price = 300000 WHERE attempts > 0 AND number IN ("
+	" SELECT number FROM text WHERE which = 0"
+	" AND CAST(body AS TEXT) LIKE '%\"texture_size\": 1024%');"
+	"INSERT INTO charge SELECT number, attempts,"
+	" CASE submitted_ms WHEN 0 THEN created_ms ELSE submitted_ms END, state,"
+	" CASE WHEN state IN ('REFUSED', 'ERROR') THEN 0 ELSE price END"
+	" FROM job WHERE attempts > 0;",
+};
+
+/* What the system said about the disk, where it is one of the errors that SQLite can have met. */
+static int disk_errno(sqlite3 *db)
+{
+	switch (sqlite3_system_errno(db)) {
+	case ENOSPC:
+	case EDQUOT: return -ENOSPC; /* -EDQUOT is about money */
+	case EFBIG: return -EFBIG;
+	case EROFS: return -EROFS;
+	case EACCES: return -EACCES;
+	case EMFILE: return -EMFILE;
+	case ENFILE: return -ENFILE;
+	case ENOMEM: return -ENOMEM;
+	default: return -EIO;
+	}
+}
+
+int store_errno(sqlite3 *db, int rc)
+{
+	if (rc == SQLITE_IOERR_NOMEM)
+		return -ENOMEM;
+	switch (rc & 0xff) {
+	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_READONLY: return -EROFS;
+	case SQLITE_NOMEM: return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB: return -EUCLEAN;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return -EBUSY;
+	case SQLITE_TOOBIG: return -EFBIG;
+	case SQLITE_CONSTRAINT: return -EEXIST;
+	case SQLITE_PERM: return -EACCES;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN: return db ? disk_errno(db) : -EIO;
+	default: return -EIO;
+	}
+}
 
 struct opening {
 	struct store *store;
 	char path[PATH_MAX]; /* of jobs.db */
 	bool clean;          /* the last driver closed the books */
+	int format;          /* of jobs.db; 0: an empty file */
 	char *error;
 };
 
@@ -204,14 +265,6 @@ static int ask(struct opening *opening, const char *sql, char out[64])
 	return r;
 }
 
-static int make_schema(struct opening *opening)
-{
-	char mode[64];
-	int r = ask(opening, "PRAGMA journal_mode = WAL", mode);
-
-	return r ? r : exec(opening, &opening->store->writer, schema);
-}
-
 static int recognise(struct opening *opening)
 {
 	char id[64], version[64], tables[64];
@@ -224,13 +277,14 @@ static int recognise(struct opening *opening)
 	if (r)
 		return r;
 	if (!strcmp(id, "0") && !strcmp(version, "0") && !strcmp(tables, "0"))
-		return make_schema(opening);
+		return 0;
 	if (atoi(id) != STORE_APPLICATION || atoi(version) < 1)
 		return fail(opening, -EUCLEAN, "%s is another program's database", opening->path);
 	if (atoi(version) > STORE_FORMAT)
 		return fail(opening, -EPROTONOSUPPORT,
 			    "%s was written by a newer pixal3dfs (format %s, this one knows %d)",
 			    opening->path, version, STORE_FORMAT);
+	opening->format = atoi(version);
 	return 0;
 }
 
@@ -261,6 +315,24 @@ static int set_up(struct opening *opening)
 	return r;
 }
 
+/* Each step is one transaction: a crash between two leaves a format that is known. */
+static int bring_up_to_date(struct opening *opening)
+{
+	int r = 0;
+
+	for (int format = opening->format; !r && format < STORE_FORMAT; format++) {
+		char version[64];
+
+		snprintf(version, sizeof(version), "PRAGMA user_version = %d; COMMIT", format + 1);
+		r = exec(opening, &opening->store->writer, "BEGIN IMMEDIATE");
+		if (!r)
+			r = exec(opening, &opening->store->writer, formats[format]);
+		if (!r)
+			r = exec(opening, &opening->store->writer, version);
+	}
+	return r;
+}
+
 static int open_writer(struct opening *opening)
 {
 	struct store_db *writer = &opening->store->writer;
@@ -276,6 +348,8 @@ static int open_writer(struct opening *opening)
 		r = fail(opening, -EROFS, "%s: %s", opening->path, strerror(EROFS));
 	if (!r)
 		r = set_up(opening);
+	if (!r)
+		r = bring_up_to_date(opening);
 	if (!r)
 		sqlite3_db_config(writer->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	return r;

@@ -22,6 +22,8 @@ GATEWAY=
 CDN=
 # Options of every driver; a test may change or add to them.
 OPTIONS="state_dir=$T/state,cache_dir=$T/cache,key_file=$T/key,poll=0.05:0.1,log=info"
+# Variables NAME=VALUE of the driver alone.
+DRIVER_ENV=()
 expected_log=('^$')
 
 mkdir -p "$M"
@@ -191,7 +193,7 @@ driver_try() { # source [options]
 	rm -f "$fifo"
 	mkfifo "$fifo"
 	# A shell starts what it puts into the background with SIGINT ignored.
-	env --default-signal=INT,QUIT "$B/pixal3dfs" "$1" "$M" -f -o "$OPTIONS,ready_fd=7${2:+,$2}" \
+	env --default-signal=INT,QUIT "${DRIVER_ENV[@]}" "$B/pixal3dfs" "$1" "$M" -f -o "$OPTIONS,ready_fd=7${2:+,$2}" \
 		7>"$fifo" </dev/null 2>>"$DRIVER_LOG" &
 	DRIVER_PID=$!
 	IFS= read -r -t $((20 * SLOW)) _ <"$fifo"

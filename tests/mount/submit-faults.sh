@@ -36,7 +36,8 @@ row not-json UNCERTAIN 1 '"do": "not_json", "body": "<html>oops</html>"'
 row no-id UNCERTAIN 1 '"do": "answer", "drop": ["request_id"]'
 row bad-id UNCERTAIN 1 '"do": "answer", "set": {"request_id": "../../etc/passwd"}'
 row huge UNCERTAIN 1 '"do": "huge"'
-for status in 500 502 504; do
+# 503 without Retry-After may come from a proxy that lost what it had passed on.
+for status in 500 502 503 504; do
 	row http-$status UNCERTAIN 1 "\"do\": \"http\", \"status\": $status, \"body\": {\"message\": \"oops\"}"
 done
 for status in 301 302 303 307 308; do
@@ -45,13 +46,14 @@ done
 
 # Not taken: sent again, and then once.
 for status in 429 503; do
-	row http-$status COMPLETED 2 "\"do\": \"http\", \"status\": $status, \"headers\": {\"Retry-After\": \"1\"}"
+	row busy-$status COMPLETED 2 "\"do\": \"http\", \"status\": $status, \"headers\": {\"Retry-After\": \"1\"}"
 done
 # ... when it was asked for, within bounds.
 for after in 120 1e23 3600000 'Wed, 21 Oct 2099 07:28:00 GMT'; do
 	row "later-${after//[^0-9a-z]/-}" WAITING 1 \
 		"\"do\": \"http\", \"status\": 429, \"headers\": {\"Retry-After\": \"$after\"}"
 done
+row fraction COMPLETED 2 '"do": "http", "status": 429, "headers": {"Retry-After": "1.5"}'
 row negative COMPLETED 2 '"do": "http", "status": 429, "headers": {"Retry-After": "-5"}'
 row past-date COMPLETED 2 \
 	'"do": "http", "status": 429, "headers": {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}'

@@ -1,9 +1,10 @@
 /*
  * engine_world - a simulated world for the engine's tests
  *
- * The store is the real one in a temporary directory, on a disk that can be made full; the clock
- * stands until it is moved; the service is a list of requests under way, which the test answers by
- * hand. `posts` counts the POST bodies that the service received in full: what was paid for.
+ * The store is the real one in a temporary directory, on a disk that can be made full, fail to
+ * sync, or be copied as it is in the middle of a write; the clock stands until it is moved; the
+ * service is a list of requests under way, which the test answers by hand. `posts` counts the POST
+ * bodies that the service received in full: what was paid for.
  */
 #ifndef ENGINE_WORLD_H
 #define ENGINE_WORLD_H
@@ -11,12 +12,16 @@
 #include "engine.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HOUR 3600000
@@ -68,16 +73,85 @@ struct sim {
 
 static struct sim sim;
 
-/* A disk that can be full. */
+/* A disk that can be full, fail to sync, and lose its power. */
 
-static _Atomic int disk_full;
+static const char *disk_at = "/tmp";
+static _Atomic int disk_full, disk_broken;
+static int
+	power_cut_in; /* writes of the log until the power fails in the middle of one; 0: never */
+static char power_cut[sizeof(sim.dir)]; /* the disk as it was then; empty: it did not happen */
 static const sqlite3_io_methods *real_methods;
 static sqlite3_io_methods methods;
 static sqlite3_vfs faulty, *real;
 
+static inline void copy_file(const char *from, const char *to)
+{
+	char buf[65536];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ssize_t n;
+
+	ck_assert(in >= 0 && out >= 0);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		ck_assert_int_eq(write(out, buf, (size_t)n), n);
+	close(in);
+	close(out);
+}
+
+/* The files of directory FROM in TO, which is made. */
+static inline void copy_dir(const char *from, const char *to)
+{
+	DIR *dir = opendir(from);
+	struct dirent *entry;
+	char a[400], b[400];
+
+	ck_assert_ptr_nonnull(dir);
+	ck_assert_int_eq(mkdir(to, 0700), 0);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(a, sizeof(a), "%s/%s", from, entry->d_name);
+		snprintf(b, sizeof(b), "%s/%s", to, entry->d_name);
+		copy_file(a, b);
+	}
+	closedir(dir);
+}
+
+static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
+static inline void remove_dir(const char *path)
+{
+	ck_assert_int_eq(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* The name of a copy of the disk, which is free: of two, one is in use. */
+static inline void other_dir(char name[sizeof(sim.dir)])
+{
+	size_t len = strlen(sim.dir);
+	bool copy = sim.dir[len - 1] == '+';
+
+	snprintf(name, sizeof(sim.dir), "%.*s%s", (int)(len - copy), sim.dir, copy ? "" : "+");
+}
+
 static inline int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
 {
-	return disk_full ? SQLITE_FULL : real_methods->xWrite(file, data, len, offset);
+	if (disk_full)
+		return SQLITE_FULL;
+	if (power_cut_in && --power_cut_in == 0) {
+		real_methods->xWrite(file, data, len / 2, offset);
+		other_dir(power_cut);
+		copy_dir(sim.dir, power_cut);
+	}
+	return real_methods->xWrite(file, data, len, offset);
+}
+
+static inline int faulty_sync(sqlite3_file *file, int flags)
+{
+	return disk_broken ? SQLITE_IOERR_FSYNC : real_methods->xSync(file, flags);
 }
 
 static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
@@ -92,6 +166,7 @@ static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *
 		real_methods = file->pMethods;
 		methods = *real_methods;
 		methods.xWrite = faulty_write;
+		methods.xSync = faulty_sync;
 	}
 	file->pMethods = &methods;
 	return rc;
@@ -99,6 +174,8 @@ static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *
 
 static inline void make_disk(void)
 {
+	if (real)
+		return;
 	real = sqlite3_vfs_find(NULL);
 	faulty = *real;
 	faulty.zName = "faulty";
@@ -312,26 +389,23 @@ static inline void stop_driver(void)
 	store_close(sim.store);
 }
 
-static inline void shell(const char *command, const char *a, const char *b)
+/* The driver is gone; the next one finds the disk as it was copied to COPY. */
+static inline void restart_from(const char *copy)
 {
-	char line[256];
-
-	snprintf(line, sizeof(line), "%s %s %s", command, a, b);
-	ck_assert_int_eq(system(line), 0);
+	stop_driver();
+	remove_dir(sim.dir);
+	strcpy(sim.dir, copy);
+	start_driver();
 }
 
 /* Pulls the plug: the next driver sees the disk as it is at this moment. */
 static inline void crash(void)
 {
-	char copy[sizeof(sim.dir)], old[sizeof(sim.dir)];
+	char copy[sizeof(sim.dir)];
 
-	strcpy(old, sim.dir);
-	snprintf(copy, sizeof(copy), "%.70s+", old);
-	shell("cp -r", old, copy);
-	stop_driver();
-	shell("rm -rf", old, "");
-	strcpy(sim.dir, copy);
-	start_driver();
+	other_dir(copy);
+	copy_dir(sim.dir, copy);
+	restart_from(copy);
 }
 
 static inline void sim_setup(void)
@@ -348,7 +422,8 @@ static inline void sim_setup(void)
 		.observer = { .changed = sim_changed },
 	};
 	sim.conf.sched = sched_policy_default();
-	strcpy(sim.dir, "/tmp/p3d-engine-XXXXXX");
+	sim.conf.prices = price_list_default();
+	snprintf(sim.dir, sizeof(sim.dir), "%s/p3d-engine-XXXXXX", disk_at);
 	ck_assert_ptr_nonnull(mkdtemp(sim.dir));
 	make_disk();
 	start_driver();
@@ -357,7 +432,7 @@ static inline void sim_setup(void)
 static inline void sim_teardown(void)
 {
 	stop_driver();
-	shell("rm -rf", sim.dir, "");
+	remove_dir(sim.dir);
 }
 
 /* Moves the clock, and gives the network thread its turn at every moment it asked for. */
@@ -452,6 +527,26 @@ static inline struct call *next_call(enum call_kind kind)
 
 	ck_assert_ptr_nonnull(call);
 	return call;
+}
+
+static inline struct call *next_post(void)
+{
+	return next_call(CALL_SUBMIT);
+}
+
+static inline int errno_of(uint64_t number)
+{
+	const struct job *job = engine_get(sim.engine, number);
+	int error = job->error_errno;
+
+	job_put(job);
+	return error;
+}
+
+static inline void expect_no_post(int64_t ms)
+{
+	pass(ms);
+	ck_assert_ptr_null(take_call(CALL_SUBMIT));
 }
 
 static inline struct call *next_poll(void)

@@ -19,7 +19,7 @@ static struct store *store;
 
 __attribute__((format(printf, 1, 2))) static inline void shell(const char *fmt, ...)
 {
-	char command[1024];
+	char command[2048];
 	va_list args;
 
 	va_start(args, fmt);

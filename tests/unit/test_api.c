@@ -191,7 +191,7 @@ static const struct {
 	{ 408, "", API_LOST, NULL, NULL, NULL, NULL },
 	{ 429, "{\"error\": \"Too Many Requests\"}", API_TRY_LATER, NULL, NULL, NULL,
 	  "Too Many Requests" },
-	{ 503, "<html>", API_TRY_LATER, NULL, NULL, NULL, NULL },
+	{ 503, "<html>", API_LOST, NULL, NULL, NULL, NULL },
 	{ 500, "{\"error\": \"Internal Server Error\"}", API_LOST, NULL, NULL, NULL,
 	  "Internal Server Error" },
 	{ 500, "{\"request_id\": \"a\"}", API_LOST, NULL, NULL, NULL, NULL },
@@ -205,12 +205,26 @@ START_TEST(submit_answers)
 {
 	struct api_submit got;
 	const char *body = submits[_i].body;
-	ck_assert_int_eq(api_submit_parse(submits[_i].http_status, body, strlen(body), &got), 0);
+	ck_assert_int_eq(api_submit_parse(submits[_i].http_status, false, body, strlen(body), &got),
+			 0);
 	ck_assert_int_eq(got.kind, submits[_i].kind);
 	expect_text(got.request_id, submits[_i].id);
 	expect_text(got.word, submits[_i].word);
 	expect_text(got.polling_url, submits[_i].polling_url);
 	expect_text(got.message, submits[_i].message);
+	api_submit_release(&got);
+}
+END_TEST
+
+/* Busy, or lost what it had taken? Only the first one says when to come again. */
+START_TEST(retry_after_makes_503_a_refusal)
+{
+	struct api_submit got;
+	ck_assert_int_eq(api_submit_parse(503, true, "", 0, &got), 0);
+	ck_assert_int_eq(got.kind, API_TRY_LATER);
+	api_submit_release(&got);
+	ck_assert_int_eq(api_submit_parse(502, true, "", 0, &got), 0);
+	ck_assert_int_eq(got.kind, API_LOST);
 	api_submit_release(&got);
 }
 END_TEST
@@ -223,7 +237,7 @@ START_TEST(long_messages_are_cut_between_characters)
 		int len = snprintf(body, sizeof body, "%.*s", shift, "aa");
 		while (len < 1500)
 			len += snprintf(body + len, 4, "\xe2\x82\xac");
-		ck_assert_int_eq(api_submit_parse(400, body, (size_t)len, &got), 0);
+		ck_assert_int_eq(api_submit_parse(400, false, body, (size_t)len, &got), 0);
 		ck_assert_uint_gt(strlen(got.message), 490);
 		ck_assert_uint_le(strlen(got.message), 500);
 		ck_assert_uint_eq(strlen(got.message) % 3, (size_t)shift);
@@ -505,6 +519,7 @@ int main(void)
 	tcase_add_loop_test(tcase, request_ids, 0, ROWS(ids));
 	tcase_add_test(tcase, request_id_lengths);
 	tcase_add_loop_test(tcase, submit_answers, 0, ROWS(submits));
+	tcase_add_test(tcase, retry_after_makes_503_a_refusal);
 	tcase_add_test(tcase, long_messages_are_cut_between_characters);
 	tcase_add_loop_test(tcase, status_answers, 0, ROWS(statuses));
 	tcase_add_test(tcase, many_outputs_are_limited);

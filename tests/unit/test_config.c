@@ -54,6 +54,9 @@ static const struct {
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "max_inflight=0" }, "max_inflight=0" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "umask=999" }, "umask=999" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "log=loud" }, "error|warn|info|debug" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "budget=1/week" }, "USD[/day|/month]" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "prices=3000:1" }, "prices=3000:1" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "retry_errors=-1" }, "retry_errors=-1" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "ro=1" }, "ro=1" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "ready_fd=x" }, "ready_fd=x" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "key_file=" }, "key_file" },
@@ -97,6 +100,31 @@ START_TEST(values_arrive)
 	ck_assert_int_eq(config.ready_fd, 7);
 	ck_assert_str_eq(config.state_dir, "/s");
 	ck_assert_str_eq(config.cache_dir, "/s/cache");
+	config_release(&config);
+}
+END_TEST
+
+START_TEST(money_arrives)
+{
+	static const char *const words[WORDS] = {
+		"pixal3dfs", "sandbox", "/mnt", "-o",
+		"budget=12.50/day,prices=1024:0.25:4096:1,retry_errors=3"
+	};
+	static const char *const none[WORDS] = { "pixal3dfs", "sandbox", "/mnt" };
+	struct config config;
+	ck_assert_msg(parse(&config, words) == 0, "%s", error);
+	ck_assert(config.engine.budget.set);
+	ck_assert_int_eq(config.engine.budget.micros, 12500000);
+	ck_assert_int_eq(config.engine.budget.period, PRICE_DAY);
+	ck_assert_int_eq(price_of(&config.engine.prices, 1024), 250000);
+	ck_assert_int_eq(price_of(&config.engine.prices, 2048), 420000);
+	ck_assert_int_eq(price_of(&config.engine.prices, 4096), 1000000);
+	ck_assert_uint_eq(config.engine.retry_errors, 3);
+	config_release(&config);
+	ck_assert_msg(parse(&config, none) == 0, "%s", error);
+	ck_assert(!config.engine.budget.set);
+	ck_assert_int_eq(price_of(&config.engine.prices, 1024), 300000);
+	ck_assert_uint_eq(config.engine.retry_errors, 0);
 	config_release(&config);
 }
 END_TEST
@@ -149,6 +177,7 @@ int main(void)
 	TCase *tcase = tcase_create("config");
 	tcase_add_loop_test(tcase, lines_are_right_or_told_why_not, 0, ROWS(lines));
 	tcase_add_test(tcase, values_arrive);
+	tcase_add_test(tcase, money_arrives);
 	tcase_add_test(tcase, f_is_fake_for_mount_and_foreground_for_the_program);
 	tcase_add_test(tcase, gateways_have_books_of_their_own);
 	tcase_add_test(tcase, help_names_every_option_once);

@@ -1,26 +1,6 @@
 /* engine: buying. Whatever happens, the service receives what was asked for once, or it is told. */
 #include "engine_world.h"
 
-static struct call *next_post(void)
-{
-	return next_call(CALL_SUBMIT);
-}
-
-static void expect_no_post(int64_t ms)
-{
-	pass(ms);
-	ck_assert_ptr_null(take_call(CALL_SUBMIT));
-}
-
-static int errno_of(uint64_t number)
-{
-	const struct job *job = engine_get(sim.engine, number);
-	int error = job->error_errno;
-
-	job_put(job);
-	return error;
-}
-
 START_TEST(accepted)
 {
 	uint64_t number = submit();
@@ -65,6 +45,7 @@ static const struct {
 	{ REMOTE_OK, 200, "<html>", JOB_UNCERTAIN, EREMOTEIO, "second purchase" },
 	{ REMOTE_OK, 500, "{}", JOB_UNCERTAIN, EREMOTEIO, "HTTP 500" },
 	{ REMOTE_OK, 502, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 502" },
+	{ REMOTE_OK, 503, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 503" },
 	{ REMOTE_OK, 504, "", JOB_UNCERTAIN, EREMOTEIO, "HTTP 504" },
 	{ REMOTE_REDIRECT, 307, "", JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
 	{ REMOTE_CUT, 0, NULL, JOB_UNCERTAIN, EREMOTEIO, "no whole answer" },
@@ -315,68 +296,6 @@ START_TEST(stopped)
 }
 END_TEST
 
-START_TEST(disk_full_before_anything)
-{
-	uint64_t number = 0;
-
-	disk_full = 1;
-	ck_assert_int_eq(submit_as(&number, "dog"), -ENOSPC);
-	ck_assert_ptr_null(engine_latest(sim.engine));
-	disk_full = 0;
-	expect_no_post(HOUR);
-	ck_assert_uint_eq(sim.posts, 0);
-}
-END_TEST
-
-START_TEST(disk_full_at_the_intent)
-{
-	uint64_t number = submit();
-	struct call *post = next_post();
-
-	disk_full = 1;
-	ck_assert_int_eq(receive(post), -ENOSPC);
-	fault(post, REMOTE_ABORTED, false);
-	expect_state(number, JOB_REFUSED);
-	ck_assert_int_eq(errno_of(number), ENOSPC);
-	expect_error(number, "nothing was charged");
-	expect_no_post(5000);
-	disk_full = 0;
-	pass(HOUR);
-	crash();
-	expect_state(number, JOB_REFUSED);
-	expect_no_post(HOUR);
-	ck_assert_uint_eq(sim.posts, 0);
-}
-END_TEST
-
-/* What was paid for is kept in memory until the disk takes it. */
-START_TEST(disk_full_at_the_answer)
-{
-	uint64_t number = submit();
-	struct call *post = next_post();
-
-	receive(post);
-	disk_full = 1;
-	answer(post, 202, ACCEPTED);
-	expect_state(number, JOB_QUEUED);
-	pass(2500);
-	disk_full = 0;
-	if (_i == 0)
-		pass(10000);
-	else if (_i == 1)
-		crash();
-	else {
-		stop_driver();
-		start_driver();
-	}
-	if (_i == 0)
-		crash();
-	expect_state(number, _i == 1 ? JOB_UNCERTAIN : JOB_QUEUED);
-	expect_no_post(HOUR);
-	ck_assert_uint_eq(sim.posts, 1);
-}
-END_TEST
-
 START_TEST(an_old_answer_is_none_to_a_new_attempt)
 {
 	uint64_t number = submit();
@@ -396,6 +315,38 @@ START_TEST(an_old_answer_is_none_to_a_new_attempt)
 	expect_state(number, JOB_QUEUED);
 	expect_text(number, JOB_TEXT_LOG, "attempt 3");
 	ck_assert_uint_eq(sim.posts, 3);
+}
+END_TEST
+
+/* "Try later" was said of the POST before; of this one nothing is known. */
+START_TEST(an_old_answer_is_none_to_a_new_try)
+{
+	uint64_t number = submit();
+
+	receive(sim.calls);
+	answer(next_post(), 429, "{}");
+	expect_state(number, JOB_WAITING);
+	pass(5 * 60000);
+	ck_assert_int_eq(receive(sim.calls), 0);
+	crash();
+	expect_state(number, JOB_UNCERTAIN);
+	expect_no_post(HOUR);
+	ck_assert_uint_eq(sim.posts, 2);
+}
+END_TEST
+
+/* An answer that names an end at once is an answer; a 404 later does not take the id away. */
+START_TEST(an_early_end_then_unknown)
+{
+	uint64_t number = submit();
+
+	receive(sim.calls);
+	answer(next_post(), 202, "{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\"}");
+	expect_state(number, JOB_QUEUED);
+	answer(next_poll(), 404, "{}");
+	expect_state(number, JOB_QUEUED);
+	answer(next_poll(), 200, RUNNING);
+	expect_state(number, JOB_PROCESSING);
 }
 END_TEST
 
@@ -542,10 +493,9 @@ int main(void)
 	tcase_add_test(tcase, what_cannot_be_begun_is_begun_later);
 	tcase_add_loop_test(tcase, crash_at_every_step, 0, STEPS);
 	tcase_add_test(tcase, stopped);
-	tcase_add_test(tcase, disk_full_before_anything);
-	tcase_add_test(tcase, disk_full_at_the_intent);
-	tcase_add_loop_test(tcase, disk_full_at_the_answer, 0, 3);
 	tcase_add_test(tcase, an_old_answer_is_none_to_a_new_attempt);
+	tcase_add_test(tcase, an_old_answer_is_none_to_a_new_try);
+	tcase_add_test(tcase, an_early_end_then_unknown);
 	tcase_add_test(tcase, bought_is_bought);
 	tcase_add_test(tcase, so_many_at_once);
 	tcase_add_test(tcase, attach);

@@ -30,7 +30,10 @@ static char *render(const struct job *job, unsigned kind, const char *text)
 {
 	char *out = NULL;
 	size_t len;
-	struct node_input in = { .job = job, .source = "sandbox", .mountpoint = "/mnt/p3d" };
+	struct price_list prices = price_list_default();
+	struct node_input in = {
+		.job = job, .prices = &prices, .source = "sandbox", .mountpoint = "/mnt/p3d"
+	};
 	for (int i = 0; i < JOB_TEXTS; i++)
 		in.text[i] = text;
 	FILE *stream = open_memstream(&out, &len);
@@ -169,6 +172,11 @@ static const struct {
 	{ JOB_DRAFT, NODE_IMAGE_URL, "", "" },
 	{ JOB_QUEUED, NODE_STATUS_JSON, "{\"status\": \"QUEUED\"}", "{\"status\": \"QUEUED\"}" },
 	{ JOB_QUEUED, NODE_LOG, "a\nb\n", "a\nb\n" },
+	{ JOB_DRAFT, NODE_COST, "",
+	  "0.42 USD if it is submitted (estimate: price list row for texture_size 2048)\n" },
+	{ JOB_DRAFT, NODE_COST, "{\"texture_size\": 1024}",
+	  "0.30 USD if it is submitted (estimate: price list row for texture_size 1024)\n" },
+	{ JOB_QUEUED, NODE_COST, params, "0.00 USD (attached: paid for where it was submitted)\n" },
 };
 
 START_TEST(renderers_say)
@@ -178,6 +186,99 @@ START_TEST(renderers_say)
 	ck_assert_str_eq(text, rendered[_i].says);
 	free(text);
 	job_put(job);
+}
+END_TEST
+
+/* The price of an attempt is the one that it was submitted at, whatever the list says now. */
+static const struct {
+	enum job_state state;
+	const char *says;
+} costs[] = {
+	{ JOB_WAITING,
+	  "0.50 USD once it is sent (estimate: price list row for texture_size 2048)\n" },
+	{ JOB_SUBMITTING, "0.50 USD (estimate: price list row for texture_size 2048)\n" },
+	{ JOB_UNCERTAIN, "0.50 USD, perhaps: it is not known whether it was bought (estimate: "
+			 "price list row for texture_size 2048)\n" },
+	{ JOB_REFUSED, "0.00 USD (what is refused is not charged)\n" },
+	{ JOB_COMPLETED, "0.50 USD (estimate: price list row for texture_size 2048)\n" },
+	{ JOB_FAILED, "0.50 USD, perhaps: whether FAILED is charged is not documented (estimate: "
+		      "price list row for texture_size 2048)\n" },
+	{ JOB_ERROR, "0.00 USD (ERROR is not charged)\n" },
+};
+
+START_TEST(a_draft_costs_what_the_defaults_say)
+{
+	struct price_list prices = price_list_default();
+	struct job *job = job_in(JOB_DRAFT);
+	struct node_input in = { .job = job,
+				 .prices = &prices,
+				 .defaults = "{\"texture_size\": 1024}" };
+	static const struct {
+		const char *params, *says;
+	} rows[] = { { "", "0.30 USD if" }, { "{\"texture_size\": 4096}", "0.42 USD if" } };
+	for (int i = 0; i < ROWS(rows); i++) {
+		char *text = NULL;
+		size_t len;
+		FILE *out = open_memstream(&text, &len);
+		in.text[JOB_TEXT_PARAMS] = rows[i].params;
+		node_of(NODE_COST)->render(&in, out);
+		fclose(out);
+		ck_assert_ptr_eq(strstr(text, rows[i].says), text);
+		free(text);
+	}
+	job_put(job);
+}
+END_TEST
+
+START_TEST(cost_says_what_is_known)
+{
+	static const char earlier[] = "0.42 USD for earlier attempts (estimate)\n";
+	struct job *job = job_in(costs[_i].state);
+	job->attempts = 1;
+	job->price = 500000;
+	char *text = render(job, NODE_COST, params);
+	ck_assert_str_eq(text, costs[_i].says);
+	free(text);
+	job->attempts = 2;
+	job->earlier = 420000;
+	text = render(job, NODE_COST, params);
+	size_t len = strlen(costs[_i].says);
+	ck_assert(strncmp(text, costs[_i].says, len) == 0);
+	ck_assert_str_eq(text + len, earlier);
+	free(text);
+	job_put(job);
+}
+END_TEST
+
+static char *render_spend(const struct price_account *account)
+{
+	struct price_list prices = price_list_default();
+	struct node_input in = { .prices = &prices, .account = account };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	node_of(NODE_SPEND)->render(&in, out);
+	fclose(out);
+	return text;
+}
+
+START_TEST(spend_says_what_is_left)
+{
+	struct price_account account = {
+		.today = 840000, .month = 1260000, .ever = 2000000, .uncertain = 420000
+	};
+	char *text = render_spend(&account);
+	ck_assert_ptr_eq(strstr(text, "today      0.84 USD\nmonth      1.26 USD\n"
+				      "ever       2.00 USD\nuncertain  0.42 USD\n"
+				      "budget     none\n\n"),
+			 text);
+	ck_assert_ptr_nonnull(strstr(text, "estimate"));
+	ck_assert_ptr_nonnull(strstr(text, "1024 0.30, 2048 0.42, 4096 0.42"));
+	free(text);
+	account.budget = (struct price_budget){ true, 1000000, PRICE_DAY };
+	text = render_spend(&account);
+	ck_assert_ptr_nonnull(strstr(text, "\nbudget     1.00 USD a day\nleft       0.16 USD\n"));
+	free(text);
 }
 END_TEST
 
@@ -215,6 +316,8 @@ START_TEST(a_name_with_odd_bytes_stays_one_field_of_one_line)
 {
 	struct job *job = job_in(JOB_QUEUED);
 	ck_assert_int_eq(job_set(&job->name, "a\tb\nc\\d \xc3\xa9"), 0);
+	job->price = 300000;
+	job->earlier = 420000;
 	char *text = NULL;
 	size_t len;
 	struct node_input in = { .next = one_job, .ctx = job };
@@ -224,6 +327,8 @@ START_TEST(a_name_with_odd_bytes_stays_one_field_of_one_line)
 	char *line = strchr(text, '\n') + 1;
 	ck_assert_ptr_nonnull(strstr(line, "a\\x09b\\x0ac\\\\d \xc3\xa9\tpixal3d_019d\tQUEUED\t"));
 	ck_assert_ptr_eq(strchr(line, '\n'), text + len - 1);
+	ck_assert_ptr_nonnull(strstr(line, "Z\t0.72\t0\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\tcreated\tcost\tbytes\n"));
 	int heads = 0, fields = 0;
 	for (const char *c = text; c < line; c++)
 		heads += *c == '\t';
@@ -245,6 +350,9 @@ int main(void)
 	tcase_add_loop_test(tcase, files_are_seen_and_written_by_state, 0, ROWS(seen));
 	tcase_add_test(tcase, an_output_is_seen_once_its_size_is_known);
 	tcase_add_loop_test(tcase, renderers_say, 0, ROWS(rendered));
+	tcase_add_test(tcase, a_draft_costs_what_the_defaults_say);
+	tcase_add_loop_test(tcase, cost_says_what_is_known, 0, ROWS(costs));
+	tcase_add_test(tcase, spend_says_what_is_left);
 	tcase_add_test(tcase, the_error_is_a_line);
 	tcase_add_test(tcase, the_readme_names_mount_and_every_parameter);
 	tcase_add_test(tcase, a_name_with_odd_bytes_stays_one_field_of_one_line);

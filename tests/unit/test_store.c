@@ -21,6 +21,8 @@ static struct job *full_job(void)
 	job_set(&job->word, "COMPLETED");
 	job_set(&job->request_id, "pixal3d_019d");
 	job_set(&job->polling_url, "https://gateway.example/v2/x");
+	job_set(&job->warning, "mesh_scale: unusual\n");
+	job_set(&job->origin, "dogs.jsonl 0123 1");
 	job_set(&job->error, "it's \xff a \"line\"\nand one more");
 	job->state = JOB_COMPLETED;
 	job->error_errno = EDQUOT;
@@ -68,6 +70,8 @@ static void check_same(const struct job *a, const struct job *b)
 	ck_assert_pstr_eq(a->request_id, b->request_id);
 	ck_assert_pstr_eq(a->polling_url, b->polling_url);
 	ck_assert_pstr_eq(a->error, b->error);
+	ck_assert_pstr_eq(a->warning, b->warning);
+	ck_assert_pstr_eq(a->origin, b->origin);
 	ck_assert_int_eq(a->state, b->state);
 	ck_assert_int_eq(a->error_errno, b->error_errno);
 	ck_assert_uint_eq(a->attempts, b->attempts);
@@ -170,6 +174,58 @@ START_TEST(texts_are_kept_and_the_log_grows)
 	check_text(job->number, JOB_TEXT_STATUS, "", 0);
 	check_text(job->number, JOB_TEXT_LOG, log, sizeof(log) - 1);
 	job_put(job);
+}
+END_TEST
+
+START_TEST(changes_are_made_together_or_not_at_all)
+{
+	uint64_t old = insert("old");
+	struct store_change changes[3] = {
+		{ .job = make_job("renamed") },
+		{ .job = make_job("second"), .texts.params = "{}", .texts.log_line = "WAITING" },
+		{ .job = make_job("third") }
+	};
+
+	changes[0].job->number = old;
+	job_set(&changes[1].job->origin, "dogs.jsonl 1");
+	job_set(&changes[2].job->origin, "dogs.jsonl 1");
+	ck_assert_int_eq(store_apply(store, changes, 3), -EEXIST);
+	ck_assert_uint_eq(changes[1].job->number, 0);
+	reopen();
+	ck_assert_int_eq(jobs_in(store), 1);
+	job_set(&changes[2].job->origin, "dogs.jsonl 2");
+	ck_assert_int_eq(store_apply(store, changes, 3), 0);
+	reopen();
+	ck_assert_int_eq(jobs_in(store), 3);
+	ck_assert_uint_gt(changes[1].job->number, old);
+	ck_assert_uint_gt(changes[2].job->number, changes[1].job->number);
+	check_text(changes[1].job->number, JOB_TEXT_PARAMS, "{}", 2);
+	for (int i = 0; i < 3; i++)
+		job_put(changes[i].job);
+}
+END_TEST
+
+static void check_setting(const char *name, const char *want)
+{
+	char *text;
+
+	ck_assert_int_eq(store_setting(store, name, &text), 0);
+	ck_assert_pstr_eq(text, want);
+	free(text);
+}
+
+START_TEST(settings_are_kept)
+{
+	check_setting("defaults", NULL);
+	ck_assert_int_eq(store_set_setting(store, "defaults", "{}\n"), 0);
+	ck_assert_int_eq(store_set_setting(store, "other", ""), 0);
+	ck_assert_int_eq(store_set_setting(store, "defaults", "{\"seed\": 1}\n"), 0);
+	reopen();
+	check_setting("defaults", "{\"seed\": 1}\n");
+	check_setting("other", "");
+	ck_assert_int_eq(store_set_setting(store, "defaults", NULL), 0);
+	reopen();
+	check_setting("defaults", NULL);
 }
 END_TEST
 
@@ -277,7 +333,10 @@ static void fill(void)
 	insert("first");
 	store_close(store);
 	shell("sqlite3 %s/jobs.db \"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n "
-	      "WHERE i < 100000) INSERT INTO job SELECT i, 'name-' || i, 'label', 'COMPLETED', "
+	      "WHERE i < 100000) INSERT INTO job (number, name, label, state, word, request_id, "
+	      "polling_url, error, error_errno, attempts, failures, created_ms, submitted_ms, "
+	      "changed_ms, ended_ms, retry_at_ms, hidden, uid, gid, mode, output_unreachable) "
+	      "SELECT i, 'name-' || i, 'label', 'COMPLETED', "
 	      "'COMPLETED', 'pixal3d_' || i, NULL, NULL, 0, 1, 0, 1, 2, 3, 4, 0, 0, 0, 0, 493, 0 "
 	      "FROM n; INSERT INTO output SELECT number, 0, 'https://cdn.example/' || number, "
 	      "'output.glb', 'model/glb', '\\\"etag\\\"', 1000, 0 FROM job; "
@@ -325,6 +384,8 @@ int main(void)
 	tcase_add_test(tc, every_state_comes_back);
 	tcase_add_test(tc, update_replaces);
 	tcase_add_test(tc, texts_are_kept_and_the_log_grows);
+	tcase_add_test(tc, changes_are_made_together_or_not_at_all);
+	tcase_add_test(tc, settings_are_kept);
 	tcase_add_test(tc, what_is_not_there_is_enoent);
 	tcase_add_test(tc, numbers_are_never_reused);
 	tcase_add_test(tc, load_stops_and_may_use_the_store);

@@ -81,6 +81,31 @@ START_TEST(refuses_a_newer_version)
 }
 END_TEST
 
+START_TEST(upgrades_an_older_version)
+{
+	struct job *job = make_job("new");
+	char *text;
+
+	insert("old");
+	store_close(store);
+	shell("sqlite3 %s/jobs.db 'DROP INDEX job_origin; ALTER TABLE job DROP COLUMN origin; "
+	      "ALTER TABLE job DROP COLUMN warning; DROP TABLE setting; "
+	      "ALTER TABLE job DROP COLUMN retries; ALTER TABLE job DROP COLUMN price; "
+	      "ALTER TABLE job DROP COLUMN earlier; DROP TABLE charge; "
+	      "PRAGMA user_version = 1'",
+	      dir);
+	open_store();
+	ck_assert_int_eq(jobs_in(store), 1);
+	job_set(&job->origin, "dogs.jsonl 1");
+	ck_assert_int_eq(store_insert(store, job, NULL, &job->number), 0);
+	ck_assert_int_eq(store_insert(store, job, NULL, &job->number), -EEXIST);
+	ck_assert_int_eq(store_setting(store, "defaults", &text), 0);
+	job_put(job);
+	reopen();
+	ck_assert_int_eq(jobs_in(store), 2);
+}
+END_TEST
+
 START_TEST(refuses_damage_after_a_crash)
 {
 	for (int i = 0; i < 200; i++)
@@ -115,6 +140,7 @@ int main(void)
 	tcase_add_test(tc, refuses_what_is_no_database);
 	tcase_add_test(tc, refuses_another_programs_database);
 	tcase_add_test(tc, refuses_a_newer_version);
+	tcase_add_test(tc, upgrades_an_older_version);
 	tcase_add_test(tc, refuses_damage_after_a_crash);
 	tcase_add_test(tc, refuses_a_log_without_its_store);
 	return run_suite(suite);

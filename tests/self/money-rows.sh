@@ -1,0 +1,57 @@
+# Which test shows what about money. Every failure in which a purchase could be paid twice, or be lost
+# after it was paid, and where it is tested: this checks that those tests are there.
+#
+# A test is unit/FILE:NAME, or mount/FILE with words that must stand in it.
+set -euo pipefail
+
+table() {
+	cat <<'END'
+1  taken, closed without an answer          unit/test_http:post_is_sent_once
+1  taken, closed without an answer          mount/submit-faults row reset UNCERTAIN 1
+2  killed before the answer                 mount/kill-9 submit.accepted
+2  killed before the answer                 mount/crash-points point $call $n
+2  killed after a try that was refused      unit/test_engine_submit:an_old_answer_is_none_to_a_new_try
+3  killed before anything was sent          unit/test_engine_submit:crash_at_every_step
+3  killed before anything was sent          mount/crash-points WAITING, which is sent
+4  no answer in time                        unit/test_http:no_answer_times_out
+4  no answer in time                        unit/test_engine_submit:one_post_in_every_fault
+4  the writer's own limit                   mount/submit-faults submit_wait=1
+5  an answer that says nothing              mount/submit-faults row not-json UNCERTAIN 1
+5  an answer that is cut                    unit/test_engine_submit:a_cut_answer_with_an_id_is_taken
+6  no name, no connection, no TLS           unit/test_http:stalled_tls_is_not_sent
+6  no name, no connection, no TLS           unit/test_engine_submit:what_was_not_sent_is_sent_later
+6  no gateway                               mount/kill-9 WAITING for the gateway
+7  the service says no                      mount/refusals answer 402
+8  the service says later                   mount/submit-faults Retry-After
+8  the service says later                   unit/test_engine_submit:retry_after_is_honoured
+9  the service broke                        mount/submit-faults row http-$status UNCERTAIN 1
+10 every program that saves                 mount/clients-save posts_are
+11 empty or invalid content                 mount/bad-input posts_are
+12 the same file again                      mount/clients-save rsync
+13 the books are full: before               unit/test_engine_disk:disk_full_before_anything
+13 the books are full: at the intent        unit/test_engine_disk:disk_full_at_the_intent
+13 the books are full: at the answer        unit/test_engine_disk:disk_full_at_the_answer
+13 the books are full                       mount/store-faults No space left
+13 the books do not sync                    mount/store-faults Input/output error
+13 the books do not sync                    unit/test_store_disk:failed_sync_stays_failed_after_a_crash
+14 two drivers, one state directory         mount/store-faults is in use by process
+15 killed between answer and commit         mount/crash-points passed fdatasync
+15 killed between answer and commit         mount/store-faults the answer that neither disk nor memory kept
+-  any of it, in any order                  unit/test_history:nothing_is_paid_twice_and_nothing_paid_is_lost
+-  any of it, in any order                  unit/test_job_history:money_is_spent_once_and_every_state_is_explained
+END
+}
+
+missing=0
+while read -r line; do
+	test=$(grep -oE '(unit|mount)/.*' <<<"$line")
+	case $test in
+	unit/*) file=tests/${test%%:*}.c words="START_TEST(${test#*:})" ;;
+	*) file=tests/${test%% *}.sh words=${test#* } ;;
+	esac
+	grep -qF -- "$words" "$ROOT/$file" || { echo "not there: $line" && missing=1; }
+done < <(table)
+for row in {1..15}; do
+	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
+done
+exit $missing
