@@ -15,7 +15,9 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->conf.mountpoint = strdup(conf->mountpoint);
 	fs->drafts = draft_box_new();
 	pthread_mutex_init(&fs->park_lock, NULL);
+	pthread_mutex_init(&fs->jobs_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
+	fs->changes = 1;
 	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
@@ -47,6 +49,7 @@ void fs_free(struct fs *fs)
 	fs_batches_free(fs);
 	draft_box_free(fs->drafts);
 	pthread_mutex_destroy(&fs->park_lock);
+	pthread_mutex_destroy(&fs->jobs_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
 	pthread_mutex_destroy(&fs->batch_lock);
 	free((char *)fs->conf.source);
@@ -255,11 +258,9 @@ static int attr_root_file(struct fs *fs, const struct node *node, struct stat *s
 	}
 	if (!S_ISREG(node->mode))
 		return 0;
-	char *text = NULL;
-	size_t len = 0;
-	int r = fs_text(fs, st->st_ino, &text, &len);
-	free(text);
-	st->st_size = (off_t)len;
+	size_t size = 0;
+	int r = fs_text_size(fs, st->st_ino, &size);
+	st->st_size = (off_t)size;
 	return r;
 }
 

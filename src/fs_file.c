@@ -84,6 +84,41 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fs_handle_free(fs, handle); /* the opener was interrupted: no release follows */
 }
 
+static int text_size(struct fs *fs, uint64_t ino, size_t *size)
+{
+	char *text = NULL;
+	int r = fs_text(fs, ino, &text, size);
+	free(text);
+	return r;
+}
+
+/* Every listing of the root wants it, and `jobs` is as long as there are jobs. */
+static int jobs_size(struct fs *fs, uint64_t ino, size_t *size)
+{
+	uint64_t changes = fs->changes; /* before the text is made: it may be newer, never older */
+	pthread_mutex_lock(&fs->jobs_lock);
+	bool known = fs->jobs_changes == changes;
+	*size = fs->jobs_size;
+	pthread_mutex_unlock(&fs->jobs_lock);
+	if (known)
+		return 0;
+	int r = text_size(fs, ino, size);
+	if (r)
+		return r;
+	pthread_mutex_lock(&fs->jobs_lock);
+	if (changes > fs->jobs_changes) {
+		fs->jobs_changes = changes;
+		fs->jobs_size = *size;
+	}
+	pthread_mutex_unlock(&fs->jobs_lock);
+	return 0;
+}
+
+int fs_text_size(struct fs *fs, uint64_t ino, size_t *size)
+{
+	return node_kind(ino) == NODE_JOBS ? jobs_size(fs, ino, size) : text_size(fs, ino, size);
+}
+
 /* Up to SIZE bytes of TEXT from OFF; *OUT is where they are. */
 static size_t slice(const char *text, size_t len, off_t off, size_t size, const char **out)
 {

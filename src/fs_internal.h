@@ -38,6 +38,11 @@ struct fs {
 	struct fs_park *parked;
 	bool stopping;
 
+	_Atomic uint64_t changes;  /* of jobs */
+	pthread_mutex_t jobs_lock; /* guards the size of `jobs`, as it was after so many changes */
+	uint64_t jobs_changes;
+	size_t jobs_size;
+
 	pthread_mutex_t handle_lock; /* guards the list of open files */
 	struct fs_handle *handles;
 
@@ -102,6 +107,8 @@ int fs_job_name_allowed(uint64_t parent, const char *name);
 int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino);
 
 /* fs_file.c */
+/* The length of the text of a file of the root. 0 or -errno. */
+int fs_text_size(struct fs *fs, uint64_t ino, size_t *size);
 struct fs_handle *fs_handle_new(struct fs *fs, uint64_t ino);
 void fs_handle_free(struct fs *fs, struct fs_handle *handle);
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

@@ -62,6 +62,7 @@ static void tell_drop(struct fs *fs, const struct job *job)
 void fs_job_changed(void *ctx, const struct job *before, const struct job *after)
 {
 	struct fs *fs = ctx;
+	fs->changes++;
 	if (!fs->notify)
 		return;
 	tell_names(fs, before, after);

@@ -457,6 +457,7 @@ static void *network_thread(void *arg)
 		start_queued(http);
 		end_cancelled(http);
 		curl_multi_perform(http->multi, &running);
+		http_flush(http);
 		end_done(http);
 		wait = is_stopping(http) ? end_stopped(http) : call_tick(http);
 		if (wait > 0 && http->again)
@@ -524,7 +525,8 @@ struct http *http_new(const struct http_conf *conf)
 	TAILQ_INIT(&http->queue);
 	TAILQ_INIT(&http->active);
 	http->multi = curl_multi_init();
-	if (!set_conf(http, conf) || !http->multi) {
+	http->gathered = malloc(HTTP_GATHER);
+	if (!set_conf(http, conf) || !http->multi || !http->gathered) {
 		http_free(http);
 		errno = ENOMEM;
 		return NULL;
@@ -585,6 +587,7 @@ void http_free(struct http *http)
 		curl_multi_cleanup(http->multi);
 	}
 	pthread_mutex_destroy(&http->lock);
+	free(http->gathered);
 	free((char *)http->conf.gateway);
 	free((char *)http->conf.ca_file);
 	free(http);

@@ -76,6 +76,10 @@ struct http {
 	int64_t (*tick)(void *arg);
 	void *tick_arg;
 
+	struct fetch *gathering; /* network thread; whose bytes are gathered, NULL: nobody's */
+	char *gathered;
+	size_t gathered_len;
+
 	pthread_mutex_t lock; /* for the rest */
 	struct request_list queue;
 	struct request_list active; /* changed by the network thread only */
@@ -107,6 +111,10 @@ int http_status(void *ctx, const char *url,
 int http_head(void *ctx, const char *url,
 	      void (*done)(void *arg, const struct remote_object *object), void *arg);
 int http_fetch(void *ctx, const struct remote_fetch *fetch, uint64_t *id);
+
+/* Network thread: gives the bytes that fetches have gathered to their readers. */
+void http_flush(struct http *http);
+#define HTTP_GATHER (256 * 1024)
 
 bool http_address_allowed(const struct sockaddr *address, enum http_reach reach);
 

@@ -4,6 +4,10 @@
  * The server is not believed: a range may be ignored or be another one than asked for, a body may
  * be short or long, encoded, or of another version of the object. begin() is called only for an
  * answer that was checked, and REMOTE_OK is given only when every byte was counted.
+ *
+ * curl gives 16 KiB at a time: they are gathered, for each piece costs its reader a write and a
+ * round of locks. The first ones are not, since somebody waits for them, and nothing is kept longer
+ * than the round of the network thread in which it came.
  */
 #include "http_internal.h"
 
@@ -17,6 +21,7 @@
 
 #define RECEIVE_BUFFER (512 * 1024L)
 #define ETAG_MAX       1024
+#define STRAIGHT       (64 * 1024)
 
 static const char encoded[] = "the server encodes what was asked for as it is";
 
@@ -33,7 +38,7 @@ struct fetch {
 	struct remote_fetch ask; /* strings are ours */
 	struct remote_object object;
 	bool begun;
-	uint64_t at;  /* offset of the next byte */
+	uint64_t at;  /* offset of the next byte; what is gathered ends here */
 	uint64_t end; /* of what the answer promises */
 };
 
@@ -279,6 +284,44 @@ static size_t begin(struct fetch *fetch)
 	return 0;
 }
 
+static void give(struct fetch *fetch, uint64_t offset, const char *data, size_t len)
+{
+	struct http *http = fetch->base.http;
+
+	if (!fetch->ask.data(fetch->ask.arg, offset, data, len))
+		return;
+	http_decide(&fetch->base, REMOTE_ABORTED, "stopped by its reader");
+	/* Outside of its own callback curl is not told otherwise. */
+	pthread_mutex_lock(&http->lock);
+	fetch->base.cancelled = true;
+	http->any_cancelled = true;
+	http->again = true;
+	pthread_mutex_unlock(&http->lock);
+}
+
+void http_flush(struct http *http)
+{
+	struct fetch *fetch = http->gathering;
+
+	if (!fetch)
+		return;
+	http->gathering = NULL;
+	give(fetch, fetch->at - http->gathered_len, http->gathered, http->gathered_len);
+}
+
+static void gather(struct fetch *fetch, const char *data, size_t len)
+{
+	struct http *http = fetch->base.http;
+
+	if (http->gathering != fetch || len > HTTP_GATHER - http->gathered_len)
+		http_flush(http);
+	if (!http->gathering)
+		http->gathered_len = 0;
+	http->gathering = fetch;
+	memcpy(http->gathered + http->gathered_len, data, len);
+	http->gathered_len += len;
+}
+
 static size_t receive_fetch(struct request *request, const char *data, size_t len)
 {
 	struct fetch *fetch = (struct fetch *)request;
@@ -288,10 +331,12 @@ static size_t receive_fetch(struct request *request, const char *data, size_t le
 		return stop;
 	if (len > fetch->end - fetch->at)
 		return changed(request, "the server sends more than it said");
-	if (fetch->ask.data(fetch->ask.arg, fetch->at, data, len))
-		return http_decide(request, REMOTE_ABORTED, "stopped by its reader");
+	if (fetch->at < (uint64_t)fetch->object.start + STRAIGHT || len > HTTP_GATHER)
+		give(fetch, fetch->at, data, len);
+	else
+		gather(fetch, data, len);
 	fetch->at += len;
-	return len;
+	return request->decided ? CURL_WRITEFUNC_ERROR : len;
 }
 
 /* An answer without a body was not looked at yet, and one that ended may have ended early. */

@@ -192,9 +192,9 @@ int output_files_open_named(struct output *output)
 		output->etag = NULL;
 	}
 	output_unlink_map_named(output);
-	if (ftruncate(output->fd, 0) < 0 || ftruncate(output->fd, (off_t)output->size) < 0)
+	if (st.st_size && ftruncate(output->fd, 0) < 0)
 		return -errno;
-	return 0;
+	return ftruncate(output->fd, (off_t)output->size) < 0 ? -errno : 0;
 }
 
 static void unlink_file(struct output_cache *cache, const char *name)

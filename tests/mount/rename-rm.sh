@@ -21,6 +21,7 @@ listed "$M" 'my dog' || fail "not listed under its new name"
 ! listed "$M" "$id" || fail "listed under its old name"
 eq "$(cat "$M/$id/status")" QUEUED "lookup by request id after mv"
 grep -q "^my dog	$id	" "$M/jobs" || fail "jobs: $(cat "$M/jobs")"
+eq "$(stat -c %s "$M/jobs")" "$(wc -c < <(cat "$M/jobs"))" "the size of jobs after a change"
 
 # A wait goes on through a rename.
 cat "$M/three/wait" >"$T/waited" &
@@ -71,6 +72,7 @@ for link in by-name/dog latest; do
 	[ ! -L "$M/$link" ] || fail "$link leads to a forgotten job"
 done
 eq "$(wc -l <"$M/jobs")" 1 "lines of jobs"
+eq "$(stat -c %s "$M/jobs")" "$(wc -c < <(cat "$M/jobs"))" "the size of jobs without any"
 
 # Drops: rm takes the file, not the job; mv inside renames the drop.
 params "$T/fox.json"
