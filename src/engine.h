@@ -184,7 +184,8 @@ bool engine_attachment_settled(const struct job *job);
 bool engine_job_ended(const struct job *job);
 
 /* Output INDEX of a job, with a reference (output_put). -ENOENT: not there, or its size is not
- * known yet. */
-int engine_output(struct engine *engine, uint64_t number, unsigned index, struct output **out);
+ * known yet; -ESTALE: VERSION, a job_output's, is not the present one. */
+int engine_output(struct engine *engine, uint64_t number, unsigned index, uint16_t version,
+		  struct output **out);
 
 #endif

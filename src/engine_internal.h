@@ -45,8 +45,10 @@ struct entry {
 	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
 	unsigned size_tries;     /* before a completion without sizes is told */
 	int64_t size_since_ms;
-	int64_t refreshed_ms; /* the last time that a failed download asked for a new URL; 0: never
-			       */
+	bool renewing;        /* readers wait for the poll that brings a new URL, or none */
+	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
+	uint32_t changed;     /* outputs, a bit each, whose size and ETag are to be asked anew */
+	int64_t changed_ms;   /* the last time that these were asked; 0: never */
 	struct engine_watch *watches;
 };
 
@@ -149,6 +151,8 @@ void engine_save(struct engine *engine, uint64_t number);
 
 /* Frees the place that NUMBER had in the queue. */
 void engine_idle(struct engine *engine, enum queue_kind kind, uint64_t number);
+/* The same for a poll that brought no new outputs: who waits for these is told so. */
+void engine_polled(struct engine *engine, uint64_t number);
 /* The next poll of a job that did not change: FAILED says whether this one brought an answer. Gives
  * the polls in a row that failed. */
 unsigned engine_poll_again(struct engine *engine, uint64_t number, bool failed,

@@ -5,8 +5,9 @@
  *             that status, wait and output.glb change in the same moment. While a size cannot be
  *             had the poll is repeated a few times (its answer may bring a better URL); then the
  *             job completes without it, says so, and goes on being polled in the background.
- * Later:      a download that failed may mean that the URL has expired: one poll asks for a new
- *             one. Sizes that are known are never given up for an answer that knows less.
+ * Later:      a poll asks for a new URL when one has expired, once a minute at most, and for a new
+ *             size and ETag when the object has changed: that is another version of the output.
+ *             Sizes that are known are never given up for an answer that knows less.
  */
 #include "engine_internal.h"
 
@@ -19,8 +20,9 @@
 #define SIZE_TRIES   3
 #define SIZE_KEPT_MS 10000
 
-/* Downloads that fail do not ask for a new URL more often than this. */
+/* A new URL, and what the object is now, are not asked for more often than this. */
 #define REFRESH_MS 60000
+#define CHANGED_MS 5000
 
 /* The size requests of one poll, one after the other. */
 struct sizing {
@@ -69,12 +71,25 @@ static size_t unknown_sizes(const struct job_output *outputs, size_t count)
 	return unknown;
 }
 
-static bool same_urls(const struct job *job, const struct sizing *sizing)
+/* No ETag contradicts nothing. */
+static bool same_object(const struct job_output *old, const struct job_output *new)
+{
+	return old->size == new->size &&
+	       (!new->etag || (old->etag && strcmp(old->etag, new->etag) == 0));
+}
+
+static uint16_t next_version(const struct job_output *old, const struct job_output *new)
+{
+	return (uint16_t)(old->version + (old->size >= 0 && !same_object(old, new)));
+}
+
+static bool same_outputs(const struct job *job, const struct sizing *sizing)
 {
 	if (job->output_count != sizing->count)
 		return false;
 	for (size_t i = 0; i < sizing->count; i++)
-		if (strcmp(job->outputs[i].url, sizing->outputs[i].url) != 0)
+		if (strcmp(job->outputs[i].url, sizing->outputs[i].url) != 0 ||
+		    !same_object(&job->outputs[i], &sizing->outputs[i]))
 			return false;
 	return true;
 }
@@ -91,7 +106,7 @@ static bool is_better(const struct job *job, const struct sizing *sizing)
 		return false;
 	if (!job->output_count)
 		return now < sizing->count;
-	return now < shown || (now == 0 && !same_urls(job, sizing));
+	return now < shown || (now == 0 && !same_outputs(job, sizing));
 }
 
 /* Shall the completion be kept back once more for its sizes? Sets the timer. */
@@ -124,6 +139,8 @@ static int edit_outputs(struct engine *engine, struct job *job, void *arg)
 	struct sizing *sizing = arg;
 
 	(void)engine;
+	for (size_t i = 0; i < sizing->count && i < job->output_count; i++)
+		sizing->outputs[i].version = next_version(&job->outputs[i], &sizing->outputs[i]);
 	job_clear_outputs(job);
 	for (size_t i = 0; i < sizing->count; i++) {
 		struct job_output *output = job_add_output(job);
@@ -165,14 +182,60 @@ static void apply(struct engine *engine, struct sizing *sizing)
 	free(reason);
 }
 
-/* Tells the outputs that may be open where they are to be had now. */
-static void renew(struct engine *engine, const struct job *job)
+static bool is_glb(const char *name)
 {
-	struct output *output;
+	size_t len = strlen(name);
 
-	for (unsigned i = 0; i < job->output_count; i++)
-		if (engine_output(engine, job->number, i, &output) == 0)
-			output_put(output);
+	return len >= 4 && strcmp(name + len - 4, ".glb") == 0;
+}
+
+static struct output_source source_of(const struct job *job, unsigned index)
+{
+	const struct job_output *output = &job->outputs[index];
+
+	return (struct output_source){
+		.job = job->number,
+		.index = index,
+		.url = output->url,
+		.size = (uint64_t)output->size,
+		.etag = output->etag,
+		.glb = is_glb(output->name),
+	};
+}
+
+/* Tells the outputs that are open where they are to be had now. */
+static void renew(struct engine *engine, uint64_t number)
+{
+	const struct job *job = engine->cache ? engine_get(engine, number) : NULL;
+
+	for (unsigned i = 0; job && i < job->output_count; i++) {
+		struct output_source source = source_of(job, i);
+		if (job->outputs[i].size >= 0)
+			output_renew(engine->cache, &source);
+	}
+	job_put(job);
+}
+
+/* The poll that readers waited for is over. */
+static void end_renewal(struct engine *engine, uint64_t number)
+{
+	struct entry *entry;
+	bool awaited;
+
+	pthread_mutex_lock(&engine->table_lock);
+	entry = table_find(&engine->table, number);
+	awaited = entry && entry->renewing;
+	if (awaited)
+		entry->renewing = false;
+	pthread_mutex_unlock(&engine->table_lock);
+	if (awaited && engine->cache)
+		output_renew_failed(engine->cache, number);
+}
+
+void engine_polled(struct engine *engine, uint64_t number)
+{
+	engine_idle(engine, QUEUE_POLL, number);
+	end_renewal(engine, number);
 }
 
 /* Every size was asked for. */
@@ -189,10 +252,10 @@ static void conclude(struct sizing *sizing)
 		engine_poll_again(engine, sizing->number, sizing->why != NULL, -1);
 		if (is_better(job, sizing)) {
 			apply(engine, sizing);
-			/* Those that were not shown before are not open. */
-			renew(engine, job);
+			renew(engine, sizing->number);
 		}
 	}
+	end_renewal(engine, sizing->number);
 	job_put(job);
 	free_sizing(sizing);
 }
@@ -260,14 +323,29 @@ static void ask(struct sizing *sizing)
 	conclude(sizing);
 }
 
-/* What is known of URL already need not be asked. */
-static int fill_output(struct job_output *output, const struct job *job, size_t index,
+/* Those outputs whose objects are to be looked at anew. */
+static uint32_t take_changed(struct engine *engine, uint64_t number)
+{
+	struct entry *entry;
+	uint32_t changed = 0;
+
+	pthread_mutex_lock(&engine->table_lock);
+	entry = table_find(&engine->table, number);
+	if (entry && entry->changed) {
+		changed = entry->changed;
+		entry->changed = 0;
+		entry->changed_ms = engine_mono(engine);
+	}
+	pthread_mutex_unlock(&engine->table_lock);
+	return changed;
+}
+
+/* What is KNOWN of the URL already need not be asked. */
+static int fill_output(struct job_output *output, const struct job_output *known, size_t index,
 		       const struct api_status *status, int64_t now_ms)
 {
-	const struct job_output *old = index < job->output_count &&
-						       strcmp(job->outputs[index].url,
-							      status->media_url[index]) == 0
-					       ? &job->outputs[index]
+	const struct job_output *old = known && strcmp(known->url, status->media_url[index]) == 0
+					       ? known
 					       : NULL;
 
 	output->size = old ? old->size : -1;
@@ -284,6 +362,7 @@ static struct sizing *new_sizing(struct engine *engine, const struct job *job,
 				 const struct api_status *status, const struct remote_reply *reply)
 {
 	struct sizing *sizing = calloc(1, sizeof(*sizing));
+	uint32_t changed = take_changed(engine, job->number);
 	int r = 0;
 
 	if (!sizing)
@@ -294,8 +373,11 @@ static struct sizing *new_sizing(struct engine *engine, const struct job *job,
 	sizing->word = strdup(status->word);
 	sizing->body = malloc(reply->body_len + 1);
 	sizing->count = status->media_count;
-	for (size_t i = 0; r == 0 && i < sizing->count; i++)
-		r = fill_output(&sizing->outputs[i], job, i, status, engine_wall(engine));
+	for (size_t i = 0; r == 0 && i < sizing->count; i++) {
+		bool known = i < job->output_count && !(changed & 1u << i);
+		r = fill_output(&sizing->outputs[i], known ? &job->outputs[i] : NULL, i, status,
+				engine_wall(engine));
+	}
 	if (r < 0 || !sizing->word || !sizing->body) {
 		free_sizing(sizing);
 		return NULL;
@@ -315,67 +397,105 @@ void engine_size(struct engine *engine, const struct job *job, const struct api_
 		ask(sizing);
 		return;
 	}
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	engine_poll_again(engine, job->number, true, -1);
 }
 
 /* Outputs */
 
-static bool is_glb(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len >= 4 && strcmp(name + len - 4, ".glb") == 0;
-}
-
-int engine_output(struct engine *engine, uint64_t number, unsigned index, struct output **out)
+int engine_output(struct engine *engine, uint64_t number, unsigned index, uint16_t version,
+		  struct output **out)
 {
 	const struct job *job = engine_get(engine, number);
 	int r = -ENOENT;
 
 	if (job && engine->cache && job->state == JOB_COMPLETED && index < job->output_count &&
 	    job->outputs[index].size >= 0) {
-		const struct job_output *output = &job->outputs[index];
-		struct output_source source = {
-			.job = number,
-			.index = index,
-			.url = output->url,
-			.size = (uint64_t)output->size,
-			.etag = output->etag,
-			.glb = is_glb(output->name),
-		};
-		r = output_open(engine->cache, &source, out);
+		struct output_source source = source_of(job, index);
+		r = job->outputs[index].version == version
+			    ? output_open(engine->cache, &source, out)
+			    : -ESTALE;
 	}
 	job_put(job);
 	return r;
 }
 
-/* True once in a while: the URL may have expired, and the service may have a new one. */
-static bool may_refresh(struct engine *engine, uint64_t number)
+static bool output_expired(void *ctx, uint64_t number, unsigned index)
 {
+	struct engine *engine = ctx;
 	int64_t now = engine_mono(engine);
 	struct entry *entry;
-	bool may;
+	bool renewing;
+
+	(void)index;
+	pthread_mutex_lock(&engine->table_lock);
+	entry = table_find(&engine->table, number);
+	if (entry && entry->job->state == JOB_COMPLETED && !entry->renewing &&
+	    (!entry->refreshed_ms || now - entry->refreshed_ms >= REFRESH_MS)) {
+		entry->renewing = true;
+		entry->refreshed_ms = now;
+		engine_arm_locked(engine, entry, QUEUE_POLL, 0);
+	}
+	renewing = entry && entry->renewing;
+	pthread_mutex_unlock(&engine->table_lock);
+	return renewing;
+}
+
+/* Looks soon at what the object is now. */
+static void look_again(struct engine *engine, uint64_t number, unsigned index)
+{
+	int64_t delay = 0;
+	struct entry *entry;
 
 	pthread_mutex_lock(&engine->table_lock);
 	entry = table_find(&engine->table, number);
-	may = entry && (!entry->refreshed_ms || now - entry->refreshed_ms >= REFRESH_MS);
-	if (may)
-		entry->refreshed_ms = now;
+	if (entry) {
+		if (entry->changed_ms)
+			delay = entry->changed_ms + CHANGED_MS - engine_mono(engine);
+		entry->changed |= 1u << index;
+		engine_arm_locked(engine, entry, QUEUE_POLL, delay > 0 ? delay : 0);
+	}
 	pthread_mutex_unlock(&engine->table_lock);
-	return may;
 }
 
-static void output_failed(void *ctx, uint64_t number, unsigned index, const char *why)
+struct new_version {
+	unsigned index;
+	const char *why;
+};
+
+/* At once, lest what the kernel keeps of the old object is taken for the new one's. */
+static int edit_version(struct engine *engine, struct job *job, void *arg)
+{
+	const struct new_version *new = arg;
+
+	(void)engine;
+	if (new->index < job->output_count)
+		job->outputs[new->index].version++;
+	return job_set(&job->error, new->why);
+}
+
+static void output_failed(void *ctx, uint64_t number, unsigned index, enum output_failure failure,
+			  const char *why)
 {
 	struct engine *engine = ctx;
 	const struct job *job = engine_get(engine, number);
+	struct new_version new = { index, why };
+	struct change change = {
+		.number = number, .edit = edit_version, .arg = &new, .heard = true, .note = why
+	};
 
-	(void)index;
-	if (job && job->state == JOB_COMPLETED) {
+	if (job && job->state == JOB_COMPLETED && failure == OUTPUT_CHANGED) {
+		engine_change(engine, &change);
+		look_again(engine, number, index);
+	} else if (job && job->state == JOB_COMPLETED && failure == OUTPUT_EXPIRED) {
+		char *text = engine_words("%s. The service was asked for a new one, in vain; it is "
+					  "asked again, at most once a minute, when the file is "
+					  "read.",
+					  why);
+		engine_tell(engine, job, text);
+		free(text);
+	} else if (job && job->state == JOB_COMPLETED) {
 		engine_tell(engine, job, why);
-		if (may_refresh(engine, number))
-			engine_arm(engine, QUEUE_POLL, number, 0);
 	}
 	job_put(job);
 }
@@ -406,6 +526,7 @@ struct output_events engine_output_events(struct engine *engine)
 {
 	return (struct output_events){
 		.ctx = engine,
+		.expired = output_expired,
 		.failed = output_failed,
 		.whole = output_whole,
 	};

@@ -48,7 +48,7 @@ static void failed(struct engine *engine, const struct job *job, int64_t retry_a
 	unsigned failures;
 	char *error;
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	failures = engine_poll_again(engine, job->number, true, retry_after_ms);
 	if (failures < tell_after || !job_is(job, JOB_POLLED_STATES))
 		return;
@@ -120,7 +120,7 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 		.texts = { .status = reply->body, .status_len = reply->body_len },
 	};
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	/* An end is final: of a job that has ended only its outputs are asked for. */
 	engine_poll_again(engine, job->number, !job_is(job, JOB_POLLED_STATES), -1);
 	if (job_is(job, JOB_POLLED_STATES) && is_news(job, state, status->word))
@@ -150,7 +150,7 @@ static void disown(struct engine *engine, const struct job *job)
 		.number = job->number, .attempt = job->attempts, .heard = true, .event = &event
 	};
 
-	engine_idle(engine, QUEUE_POLL, job->number);
+	engine_polled(engine, job->number);
 	engine_change(engine, &change);
 	free(reason);
 }
@@ -197,9 +197,10 @@ static void done(void *arg, const struct remote_reply *reply)
 	const struct job *job = engine_get(engine, poll->number);
 
 	engine_heard(engine, reply);
-	if (!job || job->attempts != poll->attempt || !job->request_id ||
-	    reply->fault == REMOTE_STOPPED)
+	if (reply->fault == REMOTE_STOPPED)
 		engine_idle(engine, QUEUE_POLL, poll->number);
+	else if (!job || job->attempts != poll->attempt || !job->request_id)
+		engine_polled(engine, poll->number);
 	else if (reply->fault != REMOTE_OK)
 		failed(engine, job, reply->retry_after_ms,
 		       reply->fault == REMOTE_NO_KEY ? 1 : TELL_AFTER, reply->detail);

@@ -19,6 +19,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->root_changed_ms = conf->world.wall_ms(conf->world.ctx);
+	fs->defaults_changed_ms = fs->root_changed_ms;
 	fs->new_mode = 0777 & ~conf->umask;
 	fs->new_uid = conf->uid;
 	fs->new_gid = conf->gid;
@@ -103,7 +104,7 @@ bool fs_visible(struct fs *fs, const struct node *node, const struct job *job)
 	return refusal != NULL;
 }
 
-static int draft_text(struct draft *draft, char **text, size_t *len)
+int fs_draft_text(struct draft *draft, char **text, size_t *len)
 {
 	struct draft_info info;
 	draft_info(draft, &info);
@@ -132,9 +133,9 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 	char *texts[JOB_TEXTS] = { 0 };
 	struct price_account account = { 0 };
 	char *defaults = NULL;
-	int r = node->kind == NODE_SPEND  ? engine_account(fs->engine, &account)
-		: node->kind == NODE_COST ? engine_defaults(fs->engine, &defaults)
-					  : 0;
+	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
+	if (node->kind == NODE_COST || node->kind == NODE_DEFAULTS)
+		r = engine_defaults(fs->engine, &defaults);
 	in.account = &account;
 	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
@@ -181,7 +182,19 @@ static int job_text(struct fs *fs, const struct node *node, const struct job *jo
 					: NULL;
 	if (!overlay)
 		return render(fs, node, job, text, len);
-	int r = draft_text(overlay, text, len);
+	int r = fs_draft_text(overlay, text, len);
+	draft_put(overlay);
+	return r;
+}
+
+static int root_text(struct fs *fs, const struct node *node, char **text, size_t *len)
+{
+	struct draft *overlay = node->kind == NODE_DEFAULTS
+					? draft_find(fs->drafts, FUSE_ROOT_ID, node->name)
+					: NULL;
+	if (!overlay)
+		return render(fs, node, NULL, text, len);
+	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
 }
@@ -193,7 +206,7 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	if (!node || !node->render)
 		return -EISDIR;
 	if (node->parent == NODE_ROOT)
-		return render(fs, node, NULL, text, len);
+		return root_text(fs, node, text, len);
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
@@ -224,6 +237,10 @@ static int attr_root_file(struct fs *fs, const struct node *node, struct stat *s
 	if (S_ISLNK(node->mode))
 		st->st_mode = node->mode;
 	set_times(st, node->flags & NODE_VOLATILE ? fs_now(fs) : fs->started);
+	if (node->kind == NODE_DEFAULTS) {
+		*timeout = 0;
+		set_times(st, time_of_ms(fs->defaults_changed_ms));
+	}
 	if (node->kind == NODE_NEW) {
 		*timeout = 0;
 		st->st_mode = S_IFDIR | fs->new_mode;
@@ -289,6 +306,8 @@ static int attr_output(struct fs *fs, const struct job *job, unsigned index, str
 	if (!node_output_visible(job, index))
 		return -ENOENT;
 	const struct job_output *output = &job->outputs[index];
+	if (node_version(st->st_ino) != output->version)
+		return -ESTALE;
 	st->st_mode = S_IFREG | (0444 & ~fs->conf.umask & (job->mode | 0111));
 	st->st_size = output->size;
 	set_times(st, time_of_ms(output->mtime_ms));
@@ -505,6 +524,19 @@ static void tell_names(struct fs *fs, const struct job *before, const struct job
 	}
 }
 
+static void tell_output(struct fs *fs, const struct job *before, const struct job *after,
+			unsigned index)
+{
+	if (!node_output_visible(before, index))
+		return;
+	if (!node_output_visible(after, index) ||
+	    node_output_ino(before, index) != node_output_ino(after, index))
+		notify_entry(fs->notify, node_ino(after->number, NODE_JOB),
+			     before->outputs[index].name);
+	else
+		notify_attr(fs->notify, node_output_ino(after, index));
+}
+
 static void tell_files(struct fs *fs, const struct job *before, const struct job *after)
 {
 	uint64_t dir = node_ino(after->number, NODE_JOB);
@@ -517,8 +549,7 @@ static void tell_files(struct fs *fs, const struct job *before, const struct job
 			notify_entry(fs->notify, dir, node->name);
 	}
 	for (unsigned i = 0; before && i < before->output_count; i++)
-		if (node_output_visible(before, i) && !node_output_visible(after, i))
-			notify_entry(fs->notify, dir, before->outputs[i].name);
+		tell_output(fs, before, after, i);
 }
 
 /* The writer of a drop may be gone when its job is refused: new/NAME.error tells whoever looks. */

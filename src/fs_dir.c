@@ -7,10 +7,22 @@
 
 /* Names to inodes */
 
+static int resolve_draft(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino)
+{
+	struct draft *draft = draft_find(fs->drafts, parent, name);
+	if (!draft)
+		return -ENOENT;
+	struct draft_info info;
+	draft_info(draft, &info);
+	draft_put(draft);
+	*ino = node_ino(info.number, NODE_DRAFT);
+	return 0;
+}
+
 static int resolve_in_root(struct fs *fs, const char *name, uint64_t *ino)
 {
 	const struct node *node = node_find(NODE_ROOT, name);
-	if (node) {
+	if (node && (node->kind != NODE_DEFAULTS || !fs->defaults_unlinked)) {
 		*ino = node_ino(0, node->kind);
 		return 0;
 	}
@@ -21,21 +33,9 @@ static int resolve_in_root(struct fs *fs, const char *name, uint64_t *ino)
 		job = engine_find_request(fs->engine, name);
 	}
 	if (!job)
-		return -ENOENT;
+		return resolve_draft(fs, FUSE_ROOT_ID, name, ino);
 	*ino = node_ino(job->number, kind);
 	job_put(job);
-	return 0;
-}
-
-static int resolve_draft(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino)
-{
-	struct draft *draft = draft_find(fs->drafts, parent, name);
-	if (!draft)
-		return -ENOENT;
-	struct draft_info info;
-	draft_info(draft, &info);
-	draft_put(draft);
-	*ino = node_ino(info.number, NODE_DRAFT);
 	return 0;
 }
 
@@ -53,7 +53,7 @@ static int resolve_in_job(struct fs *fs, uint64_t number, const char *name, uint
 		for (unsigned i = 0; i < job->output_count && r; i++)
 			if (node_output_visible(job, i) &&
 			    strcmp(job->outputs[i].name, name) == 0) {
-				*ino = node_ino(number, NODE_OUTPUT + i);
+				*ino = node_output_ino(job, i);
 				r = 0;
 			}
 		if (r)
@@ -122,11 +122,12 @@ void fs_readlink(fuse_req_t req, fuse_ino_t ino)
 
 /*
  * Listings. A cookie is the place of an entry: 1 and 2 for "." and "..", FIXED + kind for a file of
- * the table or an output, and NUMBERED + number for a job or a draft. So a listing goes on rightly
- * whatever came or went meanwhile.
+ * the table or an output, and NUMBERED + number for a job or a draft; in the root, which has both,
+ * SCRATCH + number for a draft. So a listing goes on rightly whatever came or went meanwhile.
  */
 #define FIXED    16
 #define NUMBERED 1024
+#define SCRATCH  (UINT64_C(1) << 62)
 
 struct entry {
 	char name[JOB_NAME_MAX];
@@ -151,14 +152,33 @@ static bool next_dot(uint64_t dir, uint64_t cookie, struct entry *out)
 	return false;
 }
 
-static uint64_t after_number(uint64_t cookie)
+static uint64_t after_number(uint64_t cookie, uint64_t base)
 {
-	return cookie < NUMBERED ? 0 : cookie - NUMBERED;
+	return cookie < base ? 0 : cookie - base;
 }
 
 static unsigned after_kind(uint64_t cookie)
 {
 	return cookie < FIXED ? 0 : (unsigned)(cookie - FIXED);
+}
+
+static bool next_draft(struct fs *fs, uint64_t dir, uint64_t cookie, struct entry *out)
+{
+	struct draft *draft;
+	bool found = false;
+	for (uint64_t after =
+		     after_number(cookie, node_kind(dir) == NODE_ROOT ? SCRATCH : NUMBERED);
+	     !found && (draft = draft_next(fs->drafts, dir, after)) != NULL; draft_put(draft)) {
+		struct draft_info info;
+		draft_info(draft, &info);
+		after = info.number;
+		/* A draft that stands for a file of the table is listed as that file. */
+		if (node_find(node_kind(dir), info.name))
+			continue;
+		found = entry_set(out, info.name, node_ino(info.number, NODE_DRAFT),
+				  (node_kind(dir) == NODE_ROOT ? SCRATCH : NUMBERED) + info.number);
+	}
+	return found;
 }
 
 static bool next_in_root(struct fs *fs, uint64_t cookie, struct entry *out)
@@ -170,11 +190,15 @@ static bool next_in_root(struct fs *fs, uint64_t cookie, struct entry *out)
 		uint64_t ino = node_ino(0, node->kind);
 		if (S_ISLNK(node->mode) && fs_link_target(fs, ino, target, sizeof(target)) < 0)
 			continue;
+		if (node->kind == NODE_DEFAULTS && fs->defaults_unlinked)
+			continue;
 		return entry_set(out, node->name, ino, FIXED + node->kind);
 	}
-	const struct job *job = engine_next(fs->engine, after_number(cookie));
+	const struct job *job = cookie < SCRATCH
+					? engine_next(fs->engine, after_number(cookie, NUMBERED))
+					: NULL;
 	if (!job)
-		return false;
+		return next_draft(fs, FUSE_ROOT_ID, cookie, out);
 	char name[JOB_NAME_MAX];
 	entry_set(out, job_name(job, name), node_ino(job->number, NODE_JOB),
 		  NUMBERED + job->number);
@@ -186,7 +210,7 @@ static bool next_label(struct fs *fs, uint64_t cookie, struct entry *out)
 {
 	const struct job *job;
 	bool found = false;
-	for (uint64_t after = after_number(cookie);
+	for (uint64_t after = after_number(cookie, NUMBERED);
 	     !found && (job = engine_next(fs->engine, after)) != NULL; job_put(job)) {
 		after = job->number;
 		const struct job *newest = job->label ? engine_find_label(fs->engine, job->label)
@@ -195,24 +219,6 @@ static bool next_label(struct fs *fs, uint64_t cookie, struct entry *out)
 			found = entry_set(out, job->label, node_ino(job->number, NODE_LABEL_LINK),
 					  NUMBERED + job->number);
 		job_put(newest);
-	}
-	return found;
-}
-
-static bool next_draft(struct fs *fs, uint64_t dir, uint64_t cookie, struct entry *out)
-{
-	struct draft *draft;
-	bool found = false;
-	for (uint64_t after = after_number(cookie);
-	     !found && (draft = draft_next(fs->drafts, dir, after)) != NULL; draft_put(draft)) {
-		struct draft_info info;
-		draft_info(draft, &info);
-		after = info.number;
-		/* A draft that stands for a file of the table is listed as that file. */
-		if (node_kind(dir) == NODE_JOB && node_find(NODE_JOB, info.name))
-			continue;
-		found = entry_set(out, info.name, node_ino(info.number, NODE_DRAFT),
-				  NUMBERED + info.number);
 	}
 	return found;
 }
@@ -228,8 +234,7 @@ static bool next_file(struct fs *fs, const struct job *job, uint64_t cookie, str
 	for (unsigned i = kind < NODE_OUTPUT ? 0 : kind - NODE_OUTPUT + 1; i < job->output_count;
 	     i++)
 		if (node_output_visible(job, i))
-			return entry_set(out, job->outputs[i].name,
-					 node_ino(job->number, NODE_OUTPUT + i),
+			return entry_set(out, job->outputs[i].name, node_output_ino(job, i),
 					 FIXED + NODE_OUTPUT + i);
 	return false;
 }
@@ -387,7 +392,10 @@ void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fs *fs = fs_of(req);
 	int r = -EPERM;
-	if (node_kind(parent) == NODE_NEW)
+	if (fs_is_defaults(parent, name))
+		r = fs_unlink_defaults(fs);
+	else if (node_kind(parent) == NODE_NEW ||
+		 (node_kind(parent) == NODE_ROOT && fs_root_scratch(name)))
 		r = unlink_draft(fs, parent, name);
 	else if (node_kind(parent) == NODE_JOB)
 		r = unlink_job_file(fs, node_number(parent), name);

@@ -55,7 +55,7 @@ static int open_for_reading(struct fs *fs, uint64_t ino, struct fs_handle *handl
 {
 	if (is_output(ino))
 		return engine_output(fs->engine, node_number(ino), node_kind(ino) - NODE_OUTPUT,
-				     &handle->output);
+				     node_version(ino), &handle->output);
 	if (is_rendered(ino))
 		return 0; /* the first read takes the text */
 	handle->draft = draft_by_number(fs->drafts, node_number(ino));
@@ -76,8 +76,8 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uintptr_t)handle;
-	/* An output never changes, so its pages stay; mmap needs them. The others are read anew
-	 * every time. */
+	/* This inode's output never changes, so its pages stay; mmap needs them. The others are
+	 * read anew every time. */
 	fi->keep_cache = is_output(ino);
 	fi->direct_io = !is_output(ino);
 	if (fuse_reply_open(req, fi) == -ENOENT)

@@ -29,7 +29,9 @@ struct fs {
 	struct draft_box *drafts;
 	struct timespec started;
 	_Atomic int64_t root_changed_ms;
-	_Atomic mode_t new_mode; /* permission bits of new/: who may spend */
+	_Atomic int64_t defaults_changed_ms;
+	_Atomic bool defaults_unlinked; /* there are none, and defaults.json is not shown */
+	_Atomic mode_t new_mode;        /* permission bits of new/: who may spend */
 	_Atomic uid_t new_uid;
 	_Atomic gid_t new_gid;
 
@@ -73,6 +75,8 @@ int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout);
 /* Answers with a directory entry for INO, or with the error of looking for its attributes. */
 void fs_reply_entry(fuse_req_t req, uint64_t ino);
 struct timespec fs_now(struct fs *fs);
+/* All of a draft; heap. 0 or -errno. */
+int fs_draft_text(struct draft *draft, char **text, size_t *len);
 /* The draft that stands for a writable file of a job while it is being written; NULL: none.
  * draft_put(). */
 struct draft *fs_overlay(struct fs *fs, uint64_t job, unsigned kind);
@@ -161,6 +165,18 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 char *fs_why_not(struct fs *fs, const struct params *params, int error);
 /* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
+
+/* fs_defaults.c */
+
+/* Is this defaults.json? */
+bool fs_is_defaults(uint64_t parent, const char *name);
+/* May a file called NAME be made in the root? Editors and copiers make some beside what they save.
+ */
+bool fs_root_scratch(const char *name);
+/* Takes what ASK's draft, written as defaults.json, holds; answers ASK. */
+void fs_ask_defaults(struct fs *fs, const struct fs_ask *ask);
+/* No defaults any more. 0 or -errno. */
+int fs_unlink_defaults(struct fs *fs);
 
 /* fs_batch.c */
 

@@ -17,7 +17,7 @@ enum draft_use fs_use_of(uint64_t parent, const char *name)
 		       : strcmp(dot, ".url") == 0   ? DRAFT_URLS
 						    : DRAFT_SCRATCH;
 	}
-	const struct node *node = node_find(NODE_JOB, name);
+	const struct node *node = node_kind(parent) == NODE_JOB ? node_find(NODE_JOB, name) : NULL;
 	switch (node ? node->kind : NODE_NONE) {
 	case NODE_PARAMS: return DRAFT_REQUEST;
 	case NODE_IMAGE_URL: return DRAFT_IMAGE_URL;
@@ -89,6 +89,8 @@ void fs_tell_drop(struct fs *fs, const char *name, const struct job *job)
 
 static int finish_rename(const struct fs_ask *ask)
 {
+	if (fs_is_defaults(ask->parent, ask->name))
+		return draft_unlink(ask->draft);
 	bool consumed = node_kind(ask->parent) == NODE_JOB &&
 			fs_use_of(ask->parent, ask->name) != DRAFT_SCRATCH;
 	struct draft_info info;
@@ -345,6 +347,10 @@ static void inherit_from_backup(struct fs *fs, const struct fs_ask *ask)
 /* Judges the draft and does what it asks for; answers the request, at once or later. */
 void fs_ask(struct fs *fs, const struct fs_ask *ask)
 {
+	if (fs_is_defaults(ask->parent, ask->name)) {
+		fs_ask_defaults(fs, ask);
+		return;
+	}
 	enum draft_use use = fs_use_of(ask->parent, ask->name);
 	struct draft_content content;
 	int error = 0;

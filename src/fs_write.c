@@ -7,8 +7,9 @@
 
 static bool is_overlay(const struct draft_info *info)
 {
-	return node_kind(info->parent) == NODE_JOB &&
-	       fs_use_of(info->parent, info->name) != DRAFT_SCRATCH;
+	return fs_is_defaults(info->parent, info->name) ||
+	       (node_kind(info->parent) == NODE_JOB &&
+		fs_use_of(info->parent, info->name) != DRAFT_SCRATCH);
 }
 
 /* Getting at drafts */
@@ -32,6 +33,22 @@ static int make_overlay(struct fs *fs, uint64_t ino, const struct job *job, bool
 	return r;
 }
 
+static int make_defaults_overlay(struct fs *fs, bool truncate, struct draft **out)
+{
+	const char *name = node_of(NODE_DEFAULTS)->name;
+	char *text = NULL;
+	size_t len = 0;
+	*out = draft_find(fs->drafts, FUSE_ROOT_ID, name);
+	if (*out)
+		return truncate ? draft_truncate(*out, 0, fs_now(fs)) : 0;
+	int r = truncate ? 0 : fs_text(fs, node_ino(0, NODE_DEFAULTS), &text, &len);
+	if (r == 0)
+		r = draft_create(fs->drafts, FUSE_ROOT_ID, name, 0644, fs->conf.uid, fs->conf.gid,
+				 text, len, fs_now(fs), out);
+	free(text);
+	return r;
+}
+
 int fs_draft_of(struct fs *fs, uint64_t ino, bool truncate, struct draft **out)
 {
 	unsigned kind = node_kind(ino);
@@ -41,6 +58,8 @@ int fs_draft_of(struct fs *fs, uint64_t ino, bool truncate, struct draft **out)
 			return -ESTALE;
 		return truncate ? draft_truncate(*out, 0, fs_now(fs)) : 0;
 	}
+	if (kind == NODE_DEFAULTS)
+		return make_defaults_overlay(fs, truncate, out);
 	if (kind < NODE_JOB)
 		return -EROFS;
 	const struct job *job = engine_get(fs->engine, node_number(ino));
@@ -58,10 +77,12 @@ int fs_open_draft(struct fs *fs, uint64_t ino, bool truncate, struct fs_handle *
 }
 
 /* Only a job that can still be written to takes editors' files beside its own. */
-static int scratch_allowed(struct fs *fs, uint64_t parent)
+static int scratch_allowed(struct fs *fs, uint64_t parent, const char *name)
 {
 	if (node_kind(parent) == NODE_NEW)
 		return 0;
+	if (node_kind(parent) == NODE_ROOT)
+		return fs_root_scratch(name) ? 0 : -EPERM;
 	if (node_kind(parent) != NODE_JOB)
 		return -EPERM;
 	const struct job *job = engine_get(fs->engine, node_number(parent));
@@ -76,13 +97,15 @@ static int create_draft(fuse_req_t req, uint64_t parent, const char *name, mode_
 			uint64_t *ino, struct draft **out)
 {
 	struct fs *fs = fs_of(req);
-	const struct node *node = node_kind(parent) == NODE_JOB ? node_find(NODE_JOB, name) : NULL;
+	const struct node *node = fs_is_defaults(parent, name)    ? node_of(NODE_DEFAULTS)
+				  : node_kind(parent) == NODE_JOB ? node_find(NODE_JOB, name)
+								  : NULL;
 	if (node) {
 		*ino = node_ino(node_number(parent), node->kind);
 		return fs_draft_of(fs, *ino, true, out);
 	}
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	int r = scratch_allowed(fs, parent);
+	int r = scratch_allowed(fs, parent, name);
 	if (r == 0)
 		r = draft_create(fs->drafts, parent, name, mode, ctx->uid, ctx->gid, NULL, 0,
 				 fs_now(fs), out);
@@ -154,7 +177,7 @@ void fs_release_draft(struct fs *fs, struct fs_handle *handle)
 	if (handle->written)
 		fs_ask_draft(NULL, fs, handle->draft, FS_ASK_RELEASE, 0);
 	draft_info(handle->draft, &info);
-	if (!info.written && is_overlay(&info))
+	if (is_overlay(&info) && (!info.written || node_kind(info.parent) == NODE_ROOT))
 		draft_unlink(handle->draft);
 }
 
@@ -178,7 +201,7 @@ static int rename_allowed(struct fs *fs, uint64_t newparent, const char *newname
 		return -EINVAL;
 	if (flags & RENAME_NOREPLACE && fs_resolve(fs, newparent, newname, &there) == 0)
 		return -EEXIST;
-	int r = scratch_allowed(fs, newparent);
+	int r = scratch_allowed(fs, newparent, newname);
 	const struct node *node = node_kind(newparent) == NODE_JOB ? node_find(NODE_JOB, newname)
 								   : NULL;
 	return r == 0 && node && !node->writable ? -EROFS : r;
@@ -217,8 +240,9 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		return;
 	}
 	if (r == 0)
-		r = node_kind(ino) < NODE_DRAFT ? -EPERM
-						: rename_allowed(fs, newparent, newname, flags);
+		r = node_kind(ino) < NODE_DRAFT && node_kind(ino) != NODE_DEFAULTS
+			    ? -EPERM
+			    : rename_allowed(fs, newparent, newname, flags);
 	if (r == 0)
 		r = fs_draft_of(fs, ino, false, &draft);
 	if (r)

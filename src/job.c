@@ -74,6 +74,7 @@ static int copy_output(struct job_output *to, const struct job_output *from)
 {
 	to->size = from->size;
 	to->mtime_ms = from->mtime_ms;
+	to->version = from->version;
 	if (job_set(&to->url, from->url) < 0 || job_set(&to->name, from->name) < 0 ||
 	    job_set(&to->media_type, from->media_type) < 0 || job_set(&to->etag, from->etag) < 0)
 		return -ENOMEM;

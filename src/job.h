@@ -66,6 +66,7 @@ struct job_output {
 	char *etag;       /* NULL: the CDN gave none */
 	int64_t size;     /* bytes; -1 until known: the file is not there before */
 	int64_t mtime_ms; /* Last-Modified, or the job's end */
+	uint16_t version; /* counts the objects that were seen there since the mount; not stored */
 };
 
 struct job {

@@ -15,6 +15,38 @@ static void put_prices(const struct price_list *list, FILE *out)
 			price_text(list->rows[i].micros, text));
 }
 
+/* A value to show for a parameter that has no default. */
+static const char *example_of(const struct params_spec *spec)
+{
+	if (spec->fallback)
+		return spec->fallback;
+	switch (spec->type) {
+	case PARAMS_STRING: return "\"https://example.com/dog.png\"";
+	case PARAMS_INTEGER: return "42";
+	default: return "0.5";
+	}
+}
+
+static void put_example(FILE *out)
+{
+	size_t count;
+	const struct params_spec *spec = params_specs(&count);
+	fputs("    {\n", out);
+	for (size_t i = 0; i < count; i++, spec++) {
+		int width = fprintf(out, "      \"%s\": %s%s", spec->name, example_of(spec),
+				    i + 1 < count ? "," : "");
+		fprintf(out, "%*s # ", width < 52 ? 52 - width : 0, "");
+		if (!spec->fallback && spec->type != PARAMS_STRING)
+			fputs("without a default: ", out);
+		if (spec->allowed)
+			fprintf(out, "one of %s: ", spec->allowed);
+		if (spec->usual_min != spec->usual_max)
+			fprintf(out, "usually %.15g to %.15g: ", spec->usual_min, spec->usual_max);
+		fprintf(out, "%s\n", spec->meaning);
+	}
+	fputs("    }\n", out);
+}
+
 static void render_readme(const struct node_input *in, FILE *out)
 {
 	fprintf(out,
@@ -34,13 +66,18 @@ static void render_readme(const struct node_input *in, FILE *out)
 	      "    mkdir cat\n"
 	      "    echo '{\"texture_size\": 4096}' > cat/params.json    (optional)\n"
 	      "    echo https://example.com/cat.png > cat/image_url   (submits)\n\n"
+	      "or many, one a line: NAME.url has a URL on each line, NAME.jsonl a JSON object; # begins a comment\n"
+	      "    cp dogs.url new/             jobs dogs-1, dogs-2, ... by line, submitted when cp closes the file\n"
+	      "new/dogs.url.error names the lines that were refused. Correct the file and copy it again: only what\n"
+	      "was not taken is submitted, also tomorrow. A line whose job was forgotten (rm -r) is submitted anew.\n\n"
 	      "The exit status of cp says whether the job was taken. When it was not, the reason is in\n"
 	      "new/dog.json.error or cat/error.\n\n"
 	      "What is here\n"
-	      "    new/       drop box: NAME.json (one job), NAME.url (one image URL, default parameters)\n"
+	      "    new/       drop box: NAME.json (one job), NAME.url (image URLs), NAME.jsonl (jobs)\n"
 	      "    by-name/   the newest job of each name\n"
 	      "    latest     the newest job\n"
 	      "    jobs       all jobs, tab separated\n"
+	      "    defaults.json   parameters that every job starts from; write it (without image_url and seed)\n"
 	      "    spend      what this mount has spent by its own estimate, and the budget\n"
 	      "    JOB/       status, wait, output.glb, params.json (what was sent), cost, log, error, ...\n\n"
 	      "    mv JOB NAME   renames a job          rm -r JOB   forgets it (a running one runs on)\n\n"
@@ -48,17 +85,10 @@ static void render_readme(const struct node_input *in, FILE *out)
 	      "before anything is sent. REFUSED and ERROR are not charged. With retry_errors=N a job that ends in\n"
 	      "ERROR is submitted again by itself, up to N times.\n\n"
 	      "A job whose status is UNCERTAIN may or may not have been paid for: its `error` says what to do.\n\n"
-	      "Parameters of a job (all but image_url may be left out)\n",
+	      "A job with every parameter and its default; all but image_url may be left out. What follows a # is\n"
+	      "no JSON, and to be left out too: sed -n '/^    {$/,/^    }$/{s/ *#.*//;p}' README\n\n",
 	      out);
-	size_t count;
-	const struct params_spec *spec = params_specs(&count);
-	for (size_t i = 0; i < count; i++, spec++) {
-		fprintf(out, "    %-30s default %-7s", spec->name,
-			spec->fallback ? spec->fallback : "-");
-		if (spec->allowed)
-			fprintf(out, "one of %s. ", spec->allowed);
-		fprintf(out, "%s\n", spec->meaning);
-	}
+	put_example(out);
 }
 
 /* Names may hold any byte but NUL and '/': keep a line a line and a column a column. */
@@ -98,6 +128,11 @@ static void render_jobs(const struct node_input *in, FILE *out)
 		render_jobs_line(job, out);
 		after = job->number;
 	}
+}
+
+static void render_defaults(const struct node_input *in, FILE *out)
+{
+	fputs(in->defaults ? in->defaults : "{}\n", out);
 }
 
 static void render_params(const struct node_input *in, FILE *out)
@@ -263,6 +298,7 @@ static const struct node table[] = {
 	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
 	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL },
 	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
+	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           render_defaults },
 	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_spend },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },

@@ -4,9 +4,10 @@
  * Role:    which files there are, what they are called, when they are seen, who may write them and
  * what they say. A new file of a job is one row and one renderer. Pure. Threads: no state.
  *
- * Inodes are computed: number << 8 | kind. The number is a job's, a draft's, or 0 for what the
- * mount has once; the kind says which. The root is 0 << 8 | 1, the inode that FUSE gives to a root
- * (FUSE_ROOT_ID).
+ * Inodes are computed: version << 48 | number << 8 | kind. The number is a job's, a draft's, or 0
+ * for what the mount has once; the kind says which. The root is 0 << 8 | 1, the inode that FUSE
+ * gives to a root (FUSE_ROOT_ID). The version is an output's, else 0: another object is another
+ * inode, so that no page and no reader of the one is ever given to the other.
  */
 #ifndef NODE_H
 #define NODE_H
@@ -29,6 +30,7 @@ enum node_kind {
 	NODE_BY_NAME,
 	NODE_LATEST,
 	NODE_JOBS,
+	NODE_DEFAULTS,
 	NODE_SPEND,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
@@ -56,7 +58,18 @@ static inline uint64_t node_ino(uint64_t number, unsigned kind)
 
 static inline uint64_t node_number(uint64_t ino)
 {
-	return ino >> 8;
+	return (ino & 0xffffffffffff) >> 8;
+}
+
+static inline uint16_t node_version(uint64_t ino)
+{
+	return (uint16_t)(ino >> 48);
+}
+
+static inline uint64_t node_output_ino(const struct job *job, unsigned index)
+{
+	return (uint64_t)job->outputs[index].version << 48 |
+	       node_ino(job->number, NODE_OUTPUT + index);
 }
 
 static inline unsigned node_kind(uint64_t ino)
@@ -68,7 +81,7 @@ static inline unsigned node_kind(uint64_t ino)
 struct node_input {
 	const struct job *job;       /* files of a job */
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
-	const char *defaults;        /* of parameters, as JSON; NULL: none. For `cost` alone */
+	const char *defaults;        /* defaults.json; NULL: none. For it and `cost` */
 	const struct price_list *prices;
 	const struct price_account *account; /* for `spend` alone */
 	const char *source;                  /* the mount's SOURCE, as given */

@@ -9,7 +9,8 @@
  * Invariants (under `lock`):
  *   - at most one output of a key is in cache->outputs, and no other touches the key's files;
  *   - refs > 0; the last unref of a dirty output saves its map first;
- *   - waiters != NULL implies downloads != NULL: a done() is to come that wakes or plans again.
+ *   - waiters != NULL implies downloads != NULL or renewing: a done() or the end of the renewal is
+ *     to come, which wakes or plans again.
  *
  * Maps are saved by a thread of their own, because a sync may take seconds and neither the network
  * thread nor a reader may stop for it.  It is started with the first save, since the cache may be
@@ -170,52 +171,60 @@ void output_put(struct output *output)
 		output_unref(output);
 }
 
-static struct output *find_locked(struct output_cache *cache, const struct output_source *source)
+struct output *output_find_locked(struct output_cache *cache, uint64_t job, unsigned index)
 {
 	struct output *o = cache->outputs;
 
-	while (o && (o->job != source->job || o->index != source->index))
+	while (o && (o->job != job || o->index != index))
 		o = o->next;
 	return o;
 }
 
-/* A source without an ETag contradicts nothing: the cached one is checked with every fetch. */
-static bool same_object_locked(const struct output *output, const struct output_source *source)
+bool output_same_locked(const struct output *output, const struct output_source *source)
 {
 	return output->size == source->size &&
 	       (!source->etag || (output->etag && !strcmp(output->etag, source->etag)));
 }
 
-static void set_url_locked(struct output *output, const char *url)
+bool output_set_url_locked(struct output *output, const char *url)
 {
-	char *copy = strcmp(output->url, url) ? strdup(url) : NULL;
-
+	if (strcmp(output->url, url) == 0)
+		return true;
+	char *copy = strdup(url);
 	if (!copy)
-		return;
+		return false;
 	free(output->url);
 	output->url = copy;
+	output->urls++;
+	return true;
 }
 
-static void detach_locked(struct output *output, int error)
+/* WOKEN: those waiters that no download's end will wake. */
+static void detach_locked(struct output *output, int error, struct output_waiter **woken)
 {
 	unlist_locked(output);
 	output->stale = error;
+	output->renewing = false;
 	output_kill_downloads_locked(output);
+	if (!output->downloads)
+		output_plan_waiters_locked(output, error, woken);
 }
 
 void output_detach(struct output *output, int error)
 {
 	struct output_cache *cache = output->cache;
+	struct output_waiter *woken = NULL;
 
 	pthread_mutex_lock(&cache->names);
 	pthread_mutex_lock(&cache->lock);
 	bool owned = !output->stale;
 	if (owned)
-		detach_locked(output, error);
+		detach_locked(output, error, &woken);
 	pthread_mutex_unlock(&cache->lock);
 	if (owned)
 		output_unlink_named(cache, output->job, output->index);
 	pthread_mutex_unlock(&cache->names);
+	output_wake(woken);
 }
 
 void output_drop(struct output *output)
@@ -269,17 +278,16 @@ static int make_named(struct output_cache *cache, const struct output_source *so
 }
 
 static int open_named(struct output_cache *cache, const struct output_source *source,
-		      struct output **out)
+		      struct output **out, struct output_waiter **woken)
 {
 	pthread_mutex_lock(&cache->lock);
-	struct output *found = find_locked(cache, source);
-	bool same = found && same_object_locked(found, source);
+	struct output *found = output_find_locked(cache, source->job, source->index);
+	bool same = found && output_same_locked(found, source);
 	if (same) {
 		found->refs++;
-		set_url_locked(found, source->url);
 		*out = found;
 	} else if (found) {
-		detach_locked(found, -ESTALE);
+		detach_locked(found, -ESTALE, woken);
 	}
 	pthread_mutex_unlock(&cache->lock);
 	if (same)
@@ -291,9 +299,12 @@ static int open_named(struct output_cache *cache, const struct output_source *so
 
 int output_open(struct output_cache *cache, const struct output_source *source, struct output **out)
 {
+	struct output_waiter *woken = NULL;
+
 	pthread_mutex_lock(&cache->names);
-	int r = open_named(cache, source, out);
+	int r = open_named(cache, source, out, &woken);
 	pthread_mutex_unlock(&cache->names);
+	output_wake(woken);
 	return r;
 }
 
@@ -312,16 +323,19 @@ uint64_t output_cached(struct output *output)
 
 void output_forget(struct output_cache *cache, uint64_t job)
 {
+	struct output_waiter *woken = NULL;
+
 	pthread_mutex_lock(&cache->names);
 	pthread_mutex_lock(&cache->lock);
 	for (struct output *o = cache->outputs, *next; o; o = next) {
 		next = o->next;
 		if (o->job == job)
-			detach_locked(o, -ESTALE);
+			detach_locked(o, -ESTALE, &woken);
 	}
 	pthread_mutex_unlock(&cache->lock);
 	output_unlink_job_named(cache, job);
 	pthread_mutex_unlock(&cache->names);
+	output_wake(woken);
 }
 
 int output_statfs(struct output_cache *cache, struct statvfs *out)

@@ -3,7 +3,8 @@
  *
  * Role:    per output a sparse file and the set of its ranges that are there; fetches what is
  *          read, at most one download per range; keeps both through restart and crash.
- * Threads: any thread may call; wake-ups and events come on the network thread, with no lock held.
+ * Threads: any thread may call; wake-ups and events come with no lock held, events on the network
+ *          thread, wake-ups there or from output_open() and output_forget().
  *          One thread of its own, started when first needed, syncs data and saves maps.
  * Locks:   its own; under them it calls nobody but the remote's fetch and cancel, which neither
  *          block nor call back.
@@ -37,11 +38,25 @@ struct output_source {
 		     layout") */
 };
 
+/* Why readers get an error. */
+enum output_failure {
+	OUTPUT_UNREACHABLE,
+	OUTPUT_EXPIRED, /* the URL is refused, and no other one came */
+	OUTPUT_CHANGED, /* the server has another object now; what was cached is dropped */
+	OUTPUT_DAMAGED, /* what the server sends is no such file */
+	OUTPUT_LOCAL,   /* the cache's disk */
+};
+
 struct output_events {
 	void *ctx;
+	/* Network thread. The URL is refused as one that has expired is. true: another one is being
+	 * asked for, and output_renew() or output_renew_failed() will come, on the network thread;
+	 * until then the readers wait. May be NULL: false. */
+	bool (*expired)(void *ctx, uint64_t job, unsigned index);
 	/* Network thread. The object could not be fetched; the readers get an error. WHY is a
 	 * sentence for the person. */
-	void (*failed)(void *ctx, uint64_t job, unsigned index, const char *why);
+	void (*failed)(void *ctx, uint64_t job, unsigned index, enum output_failure failure,
+		       const char *why);
 	/* Network thread. All its bytes are on the local disk and were checked. */
 	void (*whole)(void *ctx, uint64_t job, unsigned index);
 };
@@ -57,6 +72,14 @@ void output_cache_free(struct output_cache *cache);
 int output_open(struct output_cache *cache, const struct output_source *source,
 		struct output **out);
 void output_put(struct output *output);
+
+/* Network thread. SOURCE (copied) is where the output is to be had now. If it is in memory, its
+ * downloads go on from there; if it was another object, its readers get -ESTALE for what is
+ * missing. */
+void output_renew(struct output_cache *cache, const struct output_source *source);
+/* Network thread. Those outputs of JOB that are still waiting for another URL get none: failed() is
+ * told, the readers get an error. */
+void output_renew_failed(struct output_cache *cache, uint64_t job);
 
 /* A reader that waits; zeroed, but for `wake`, before its first use; embedded in its owner's
  * struct, which must live until it was woken or cancelled. */

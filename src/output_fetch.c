@@ -7,7 +7,8 @@
  *   data                               stored; pos moves up
  *   pos reached end                    over; a stream goes on behind it
  *   cut, timed out, 5xx                asked again from pos; over after MAX_TRIES without a byte
- *   refused, expired, disk error       over, failed() told
+ *   expired                            over; the readers wait if another URL is asked for
+ *   refused, disk error                over, failed() told
  *   another object at the server       output detached, over, failed() told
  *   bad copy                           all downloads dead, all ranges dropped; planned again
  *   killed (dead)                      over
@@ -45,6 +46,7 @@ static int request_locked(struct download *d)
 
 	d->asked_start = o->no_ranges ? 0 : d->pos;
 	d->asked_end = o->no_ranges ? o->size : d->end;
+	d->asked_url = o->urls;
 	d->progress = false;
 	struct remote_fetch fetch = {
 		.url = o->url,
@@ -277,6 +279,7 @@ enum verdict {
 	DROPPED, /* dead */
 	AGAIN,
 	FAILED,
+	EXPIRED,
 	CHANGED,
 	STOPPED,
 };
@@ -296,6 +299,15 @@ static bool worth_another_try(const struct remote_object *result)
 	}
 }
 
+/* Signed URLs are refused in all these ways, once their time is over. */
+static bool is_refused(const struct remote_object *result)
+{
+	long status = result->http_status;
+
+	return result->fault == REMOTE_OK &&
+	       (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
+}
+
 static enum verdict judge_locked(struct download *d, const struct remote_object *result)
 {
 	struct output *o = d->output;
@@ -312,33 +324,53 @@ static enum verdict judge_locked(struct download *d, const struct remote_object 
 		return STOPPED;
 	if (d->pos >= d->end || (good && range_set_covers(&o->have, d->asked_start, owed)))
 		return OVER;
+	if (is_refused(result))
+		return d->asked_url == o->urls ? EXPIRED : AGAIN;
 	if (d->progress)
 		d->tries = 0;
 	return worth_another_try(result) && ++d->tries < MAX_TRIES ? AGAIN : FAILED;
 }
 
-/* The sentence for the person. */
-static void explain(const struct download *d, enum verdict verdict,
-		    const struct remote_object *result, char *why, size_t size)
+void output_tell(struct output *output, enum output_failure failure, const char *why)
 {
-	long status = result->http_status;
+	const struct output_events *events = &output->cache->events;
 
-	if (verdict == CHANGED)
-		snprintf(why, size,
-			 "the object at the server is not the one that was announced any more "
-			 "(stale): %s",
-			 result->detail);
-	else if (d->error == -EBADMSG)
-		snprintf(why, size, "the file that the server sends is damaged: %s",
+	log_warn("output %llu-%u: %s", (unsigned long long)output->job, output->index, why);
+	if (events->failed)
+		events->failed(events->ctx, output->job, output->index, failure, why);
+}
+
+static void tell_failure(const struct download *d, const struct remote_object *result)
+{
+	char why[256];
+
+	if (d->error == -EBADMSG) {
+		snprintf(why, sizeof(why), "the file that the server sends is damaged: %s",
 			 d->output->bad_why);
-	else if (d->error)
-		snprintf(why, size, "cannot write to the cache: %s", strerror(-d->error));
-	else if (result->fault == REMOTE_OK && (status == 403 || status == 404 || status == 410))
-		snprintf(why, size, "the media URL has expired (HTTP %ld)", status);
-	else if (result->fault == REMOTE_OK && status >= 300)
-		snprintf(why, size, "the media server answered HTTP %ld", status);
-	else
-		snprintf(why, size, "the download failed: %s", result->detail);
+		output_tell(d->output, OUTPUT_DAMAGED, why);
+	} else if (d->error) {
+		snprintf(why, sizeof(why), "cannot write to the cache: %s", strerror(-d->error));
+		output_tell(d->output, OUTPUT_LOCAL, why);
+	} else if (is_refused(result)) {
+		output_tell(d->output, OUTPUT_EXPIRED, d->output->expired_why);
+	} else {
+		if (result->fault == REMOTE_OK)
+			snprintf(why, sizeof(why), "the media server answered HTTP %ld",
+				 result->http_status);
+		else
+			snprintf(why, sizeof(why), "the download failed: %s", result->detail);
+		output_tell(d->output, OUTPUT_UNREACHABLE, why);
+	}
+}
+
+static void tell_change(const struct download *d, const struct remote_object *result)
+{
+	char why[256];
+
+	snprintf(why, sizeof(why),
+		 "the object at the server is not the one that was announced any more (stale): %s",
+		 d->changed ? "it has another size or ETag" : result->detail);
+	output_tell(d->output, OUTPUT_CHANGED, why);
 }
 
 static void unlink_download_locked(struct download *d)
@@ -364,39 +396,40 @@ static struct output_waiter *retire_locked(struct download *d, enum verdict verd
 		error = o->stale;
 	else if (o->cache->stopped || verdict == FAILED)
 		error = d->error && d->error != -EBADMSG ? d->error : -EIO;
-	for (struct output_waiter *w = o->waiters, *next; w; w = next) {
-		next = w->next;
-		int r = error && !output_owed_locked(o, w->start, w->end) ? error : 0;
-		if (!r && !o->stale && !o->cache->stopped)
-			r = output_plan_locked(o, w->start, w->end);
-		if (r < 0)
-			output_take_locked(o, w, r, &woken);
-	}
+	output_plan_waiters_locked(o, error, &woken);
 	if (verdict == OVER && d->stream && !o->stale && !o->cache->stopped)
 		output_go_on_locked(o, d->pos < d->end ? d->pos : d->end);
 	return woken;
+}
+
+/* What D's last request has come to; told before the readers wake, so that they find the reason. */
+static enum verdict judge(struct download *d, const struct remote_object *result)
+{
+	struct output *o = d->output;
+
+	pthread_mutex_lock(&o->cache->lock);
+	enum verdict verdict = judge_locked(d, result);
+	pthread_mutex_unlock(&o->cache->lock);
+	if (verdict == EXPIRED) {
+		snprintf(o->expired_why, sizeof(o->expired_why),
+			 "the media URL has expired (HTTP %ld)", result->http_status);
+		verdict = output_expire(o) ? EXPIRED : FAILED;
+	}
+	if (verdict == CHANGED) {
+		output_detach(o, -EIO);
+		tell_change(d, result);
+	} else if (verdict == FAILED) {
+		tell_failure(d, result);
+	}
+	return verdict;
 }
 
 static void fetch_done(void *arg, const struct remote_object *result)
 {
 	struct download *d = arg;
 	struct output *o = d->output;
-	const struct output_events *events = &o->cache->events;
 	struct output_waiter *woken = NULL;
-	char why[256] = "";
-
-	pthread_mutex_lock(&o->cache->lock);
-	enum verdict verdict = judge_locked(d, result);
-	pthread_mutex_unlock(&o->cache->lock);
-	if (verdict == CHANGED)
-		output_detach(o, -EIO);
-	if (verdict == CHANGED || verdict == FAILED)
-		explain(d, verdict, result, why, sizeof(why));
-	/* Told before the readers wake, so that they find the reason. */
-	if (*why)
-		log_warn("output %llu-%u: %s", (unsigned long long)o->job, o->index, why);
-	if (*why && events->failed)
-		events->failed(events->ctx, o->job, o->index, why);
+	enum verdict verdict = judge(d, result);
 
 	pthread_mutex_lock(&o->cache->lock);
 	bool again = verdict == AGAIN && !d->dead && request_locked(d) == 0;

@@ -2,6 +2,7 @@
  * output_internal - what the parts of output share
  *
  * output.c        the outputs: opening, sharing, forgetting; the thread that saves maps
+ * output_renew.c  a URL that has expired, and the next one
  * output_read.c   the readers: present or not, waiting, waking, giving up
  * output_plan.c   what is fetched for a read
  * output_fetch.c  the downloads: requests, the remote's callbacks, retries, failures
@@ -39,13 +40,14 @@ struct download {
 	uint64_t end;         /* one past the last; moves down when a far read takes a window */
 	uint64_t asked_start; /* of the request that is under way */
 	uint64_t asked_end;
-	uint64_t id;    /* the remote's */
-	unsigned tries; /* in a row without a new byte */
-	bool progress;  /* a new byte came since the request was begun */
-	bool stream;    /* goes on behind its end, to the end of the object */
-	bool dead;      /* its bytes are not wanted any more; only done() is still to come */
-	bool changed;   /* network thread only; begin() saw another object */
-	int error;      /* network thread only; local failure, -errno */
+	uint64_t id;        /* the remote's */
+	unsigned asked_url; /* output->urls at that time */
+	unsigned tries;     /* in a row without a new byte */
+	bool progress;      /* a new byte came since the request was begun */
+	bool stream;        /* goes on behind its end, to the end of the object */
+	bool dead;          /* its bytes are not wanted any more; only done() is still to come */
+	bool changed;       /* network thread only; begin() saw another object */
+	int error;          /* network thread only; local failure, -errno */
 };
 
 struct output {
@@ -60,7 +62,9 @@ struct output {
 	unsigned refs;       /* readers, downloads, the save queue */
 	struct output *next; /* in cache->outputs while stale is 0 */
 	char *url;
-	char *etag; /* NULL: unknown so far */
+	unsigned urls; /* counts them */
+	bool renewing; /* the URL has expired: nothing is begun until another one comes, or none */
+	char *etag;    /* NULL: unknown so far */
 	struct range_set have;
 	struct download *downloads;
 	struct output_waiter *waiters; /* newest first */
@@ -70,6 +74,7 @@ struct output {
 	/* Network thread only. */
 	unsigned bad; /* copies in a row that failed their check */
 	char bad_why[160];
+	char expired_why[64];
 
 	unsigned epoch; /* counts drops: a map of an older epoch must not be saved */
 	bool dirty;     /* `have` grew since the last save */
@@ -106,6 +111,11 @@ void output_queue_save_locked(struct output *output);
 /* Takes OUTPUT out of the cache for good: its files are deleted, its downloads end, and what is
  * missing answers ERROR from now on (waiters: when the downloads have ended). */
 void output_detach(struct output *output, int error);
+struct output *output_find_locked(struct output_cache *cache, uint64_t job, unsigned index);
+/* A source without an ETag contradicts nothing: the cached one is checked with every fetch. */
+bool output_same_locked(const struct output *output, const struct output_source *source);
+/* Is URL the output's now? No: no memory. */
+bool output_set_url_locked(struct output *output, const char *url);
 /* A bad copy: forgets all ranges and ends the downloads, so that it is fetched again. */
 void output_drop(struct output *output);
 
@@ -116,13 +126,17 @@ void output_take_locked(struct output *output, struct output_waiter *w, int erro
 			struct output_waiter **list);
 /* Takes those whose bytes are there. */
 struct output_waiter *output_take_ready_locked(struct output *output);
+/* Plans anew for all waiters, but fails with ERROR, when that is not 0, those whose bytes nobody
+ * owes: they are put in front of LIST. */
+void output_plan_waiters_locked(struct output *output, int error, struct output_waiter **list);
 /* Wakes a list; no lock held. */
 void output_wake(struct output_waiter *list);
 
 /* output_plan.c */
 
-/* Sees to it that every missing byte of [start, end) is on its way, or that a download's end will
- * plan again.  0: OUTPUT has a download whose done() is to come. */
+/* Sees to it that every missing byte of [start, end) is on its way, or that a download's end or
+ * that of a renewal will plan again.  0: OUTPUT has a download whose done() is to come, or is
+ * renewing. */
 int output_plan_locked(struct output *output, uint64_t start, uint64_t end);
 /* Is every missing byte of [start, end) owed by a download? */
 bool output_owed_locked(const struct output *output, uint64_t start, uint64_t end);
@@ -135,6 +149,14 @@ void output_go_on_locked(struct output *output, uint64_t pos);
 int output_begin_locked(struct output *output, struct plan plan);
 /* Ends all downloads; nothing more is taken from them. */
 void output_kill_downloads_locked(struct output *output);
+/* Logs, and tells the engine, why readers will get an error; no lock held. */
+void output_tell(struct output *output, enum output_failure failure, const char *why);
+
+/* output_renew.c */
+
+/* Network thread, a download is to come to its end: OUTPUT's URL was refused. Will readers wait for
+ * another one? */
+bool output_expire(struct output *output);
 
 /* output_map.c */
 

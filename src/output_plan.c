@@ -116,7 +116,7 @@ int output_plan_locked(struct output *output, uint64_t start, uint64_t end)
 {
 	uint64_t pos = start;
 
-	while (pos < end) {
+	while (pos < end && !output->renewing) {
 		uint64_t run = range_set_run(&output->have, pos);
 		if (run) {
 			pos += run;
@@ -152,7 +152,7 @@ bool output_owed_locked(const struct output *output, uint64_t start, uint64_t en
 /* A stream was over at POS: the next one goes on, unless another stream is there already. */
 void output_go_on_locked(struct output *output, uint64_t pos)
 {
-	while (pos < output->size && room_locked(output)) {
+	while (pos < output->size && room_locked(output) && !output->renewing) {
 		uint64_t run = range_set_run(&output->have, pos);
 		const struct download *d = run ? NULL : owing_locked(output, pos);
 		if (d && d->stream)

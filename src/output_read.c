@@ -60,6 +60,20 @@ struct output_waiter *output_take_ready_locked(struct output *output)
 	return ready;
 }
 
+void output_plan_waiters_locked(struct output *output, int error, struct output_waiter **list)
+{
+	bool over = output->stale || output->cache->stopped;
+
+	for (struct output_waiter *w = output->waiters, *next; w; w = next) {
+		next = w->next;
+		int r = error && !output_owed_locked(output, w->start, w->end) ? error : 0;
+		if (!r && !over)
+			r = output_plan_locked(output, w->start, w->end);
+		if (r < 0)
+			output_take_locked(output, w, r, list);
+	}
+}
+
 void output_wake(struct output_waiter *list)
 {
 	while (list) {

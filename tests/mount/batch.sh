@@ -193,7 +193,7 @@ uncertain=$(cut -f 3 "$M/jobs" | grep -c UNCERTAIN || :)
 [ "$uncertain" -gt 0 ] || fail "nothing was under way at the crash"
 [ $status -ne 0 ] || fail "cp of lines that may have been bought says nothing"
 eq "$(grep -c '^line ' "$M/new/crash.jsonl.error")" "$uncertain" "lines that may have been bought"
-eq "$(cd "$M/by-name" && ls -d crash-* | wc -l)" 12 "jobs of a batch with a crash in its middle"
+eq "$(find "$M/by-name/" -name "crash-*" | wc -l)" 12 "jobs of a batch with a crash in its middle"
 cp "$T/crash.jsonl" "$M/new/" 2>"$T/refused" || :
 eq "$(most_posts crash)" 1 "POSTs for a line of a batch with a crash in its middle"
 sent=$(sandbox_call "$GATEWAY/sandbox/received" | grep -o 'crash-[0-9]*\.png' | sort -u | wc -l)
@@ -240,7 +240,7 @@ while is_running $writer; do
 	look=$EPOCHREALTIME
 	within 5 ls "$M/new" >"$T/listing"
 	took=$(milliseconds "$look")
-	[ "$took" -le $slowest ] || slowest=$took
+	[ "$took" -le "$slowest" ] || slowest=$took
 	looks=$((looks + 1))
 done
 wait $writer || fail "a batch of 1000: $(cat "$M/new/many.jsonl.error")"

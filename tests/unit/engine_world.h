@@ -35,7 +35,7 @@
 	"{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": {\"media_url\": "  \
 	"[\"" MEDIA_URL "\"], \"media_type\": \"model/glb\"}}"
 
-enum call_kind { CALL_SUBMIT, CALL_STATUS, CALL_HEAD };
+enum call_kind { CALL_SUBMIT, CALL_STATUS, CALL_HEAD, CALL_FETCH };
 
 struct call {
 	enum call_kind kind;
@@ -43,6 +43,7 @@ struct call {
 	int (*sending)(void *arg);
 	void (*replied)(void *arg, const struct remote_reply *reply);
 	void (*sized)(void *arg, const struct remote_object *object);
+	void (*fetched)(void *arg, const struct remote_object *result);
 	void *arg;
 	bool received;
 	struct call *next;
@@ -148,6 +149,19 @@ static inline int sim_head(void *ctx, const char *url,
 	sim.heads++;
 	add_call(CALL_HEAD, url, arg)->sized = done;
 	return 0;
+}
+
+static inline int sim_fetch(void *ctx, const struct remote_fetch *fetch, uint64_t *id)
+{
+	(void)ctx;
+	*id = 0;
+	add_call(CALL_FETCH, fetch->url, fetch->arg)->fetched = fetch->done;
+	return 0;
+}
+
+static inline void sim_cancel(void *ctx, uint64_t id)
+{
+	(void)ctx, (void)id;
 }
 
 static inline void sim_wake(void *ctx)
@@ -292,6 +306,8 @@ static inline void sim_setup(void)
 		.remote = { .submit = sim_submit,
 			    .status = sim_status,
 			    .head = sim_head,
+			    .fetch = sim_fetch,
+			    .cancel = sim_cancel,
 			    .wake = sim_wake },
 		.observer = { .changed = sim_changed },
 	};

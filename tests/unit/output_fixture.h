@@ -25,7 +25,9 @@ static bool stopped; /* `far` was */
 static struct output_cache *cache;
 static struct output *out;
 static struct output_source source;
-static atomic_int failures, whole;
+static atomic_int failures, whole, expirations;
+static enum output_failure failure;    /* the last one */
+static _Atomic(bool (*)(void)) renews; /* what expired() gives; NULL: false */
 static char why[512]; /* of the last failure; read when the reader has got its error */
 
 /* Changes the script: SCRIPT(hold = MIB). */
@@ -51,9 +53,22 @@ static inline void fill(unsigned char *bytes, uint32_t size, uint64_t seed)
 		bytes[8 + i] = (unsigned char)(size >> 8 * i);
 }
 
-static void note_failed(void *ctx, uint64_t job, unsigned index, const char *text)
+static bool note_expired(void *ctx, uint64_t job, unsigned index)
+{
+	bool (*answer)(void) = renews;
+
+	(void)ctx;
+	ck_assert(job == source.job && index == source.index);
+	bool comes = answer && answer();
+	atomic_fetch_add(&expirations, 1);
+	return comes;
+}
+
+static void note_failed(void *ctx, uint64_t job, unsigned index, enum output_failure kind,
+			const char *text)
 {
 	(void)ctx;
+	failure = kind;
 	if (job == source.job && index == source.index)
 		snprintf(why, sizeof(why), "%s", text);
 	atomic_fetch_add(&failures, 1);
@@ -68,7 +83,9 @@ static void note_whole(void *ctx, uint64_t job, unsigned index)
 
 static inline void open_cache(void)
 {
-	static const struct output_events events = { .failed = note_failed, .whole = note_whole };
+	static const struct output_events events = { .expired = note_expired,
+						     .failed = note_failed,
+						     .whole = note_whole };
 
 	scripted_start(&far);
 	far.object = object;

@@ -20,6 +20,7 @@ struct scripted_request {
 	struct remote_fetch fetch;
 	uint64_t id;
 	char etag[32];
+	char url[64];
 	const unsigned char *object; /* the version that this request serves */
 	uint64_t pos, stop;          /* what it gives */
 	uint64_t given;
@@ -53,6 +54,8 @@ struct scripted_remote {
 	unsigned faults;   /* so many requests fail at once... */
 	enum remote_fault fault;
 	long status;            /* ...with REMOTE_OK and this status, when not 0 */
+	const char *gone;       /* this URL always does, with... */
+	long gone_status;       /* ...REMOTE_OK and this */
 	unsigned bad_headers;   /* so many requests for byte 0 get a damaged one */
 	int refuse;             /* what fetch gives */
 	unsigned count;         /* requests taken */
@@ -98,6 +101,7 @@ static int scripted_fetch(void *ctx, const struct remote_fetch *fetch, uint64_t 
 	r->fetch = *fetch;
 	if (fetch->etag)
 		strcpy(r->etag, fetch->etag);
+	strcpy(r->url, fetch->url);
 	r->id = *id = ++s->last_id;
 	scripted_append(s, r);
 	s->count++;
@@ -150,7 +154,10 @@ static void scripted_decide(struct scripted_remote *s, struct scripted_request *
 	r->stop = s->ignore_range ? s->size : r->fetch.end;
 	r->end = REMOTE_OK;
 	r->status = r->fetch.start ? 206 : 200;
-	if (s->faults) {
+	if (s->gone && strcmp(s->gone, r->url) == 0) {
+		r->status = s->gone_status;
+		r->stop = r->pos;
+	} else if (s->faults) {
 		s->faults--;
 		r->end = s->fault;
 		r->status = s->status;

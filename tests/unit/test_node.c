@@ -48,6 +48,18 @@ START_TEST(inodes_are_computed_and_the_root_is_fuse_s)
 	uint64_t ino = node_ino(123456789, NODE_OUTPUT + 3);
 	ck_assert_uint_eq(node_number(ino), 123456789);
 	ck_assert_uint_eq(node_kind(ino), NODE_OUTPUT + 3);
+	ck_assert_uint_eq(node_version(ino), 0);
+	struct job *job = job_new();
+	job->number = 123456789;
+	for (int i = 0; i < 4; i++)
+		ck_assert_ptr_nonnull(job_add_output(job));
+	ck_assert_uint_eq(node_output_ino(job, 3), ino);
+	job->outputs[3].version = UINT16_MAX;
+	ck_assert_uint_ne(node_output_ino(job, 3), ino);
+	ck_assert_uint_eq(node_version(node_output_ino(job, 3)), UINT16_MAX);
+	ck_assert_uint_eq(node_number(node_output_ino(job, 3)), 123456789);
+	ck_assert_uint_eq(node_kind(node_output_ino(job, 3)), NODE_OUTPUT + 3);
+	job_put(job);
 }
 END_TEST
 

@@ -209,6 +209,7 @@ START_TEST(expired_url)
 	fail_read(5 * MIB, 100, -EIO);
 	ck_assert_uint_eq(far.count, 1);
 	ck_assert_ptr_nonnull(strstr(why, "expired"));
+	ck_assert_int_eq(failure, OUTPUT_EXPIRED);
 	check_read(5 * MIB, 100);
 }
 END_TEST
@@ -316,6 +317,7 @@ START_TEST(changed_object)
 	ck_assert_int_eq(try_read(SIZE - 100, 100, buf), -EIO);
 	finish_failed(&r, -EIO);
 	ck_assert_ptr_nonnull(strstr(why, "stale"));
+	ck_assert_int_eq(failure, OUTPUT_CHANGED);
 	SCRIPT(hold = UINT64_MAX);
 	/* This handle is of the old version, and of nothing else. */
 	check_read(0, MIB);
@@ -344,6 +346,7 @@ START_TEST(changed_object_of_unknown_etag)
 	SCRIPT(etag = "\"two\"");
 	fail_read(5 * MIB, 100, -EIO);
 	ck_assert_ptr_nonnull(strstr(why, "stale"));
+	ck_assert_int_eq(failure, OUTPUT_CHANGED);
 }
 END_TEST
 
@@ -369,6 +372,7 @@ START_TEST(damaged_twice)
 	fail_read(0, 100, -EIO);
 	ck_assert_int_eq(atomic_load(&failures), 1);
 	ck_assert_ptr_nonnull(strstr(why, "damaged"));
+	ck_assert_int_eq(failure, OUTPUT_DAMAGED);
 	ck_assert_uint_eq(output_cached(out), 0);
 	SCRIPT(chunk = 16384);
 	check_read(0, 100);
