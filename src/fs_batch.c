@@ -89,13 +89,17 @@ bool fs_is_list(struct fs *fs, const char *name, uint64_t number)
 
 /* The memory of batches */
 
-static void unref_locked(struct fs_batch *batch)
+static void destroy(struct fs_batch *batch)
 {
-	if (--batch->refs > 0)
-		return;
-	for (size_t i = 0; i < batch->count; i++)
+	for (size_t i = 0; batch && i < batch->count; i++)
 		free(batch->lines[i].why);
 	free(batch);
+}
+
+static void unref_locked(struct fs_batch *batch)
+{
+	if (--batch->refs == 0)
+		destroy(batch);
 }
 
 static void batch_put(struct fs *fs, struct fs_batch *batch)
@@ -418,20 +422,26 @@ static struct fs_batch *batch_new(const char *name, const struct draft_content *
 	return batch;
 }
 
+static void submit_batch(struct fs *fs, const struct fs_ask *ask, const struct orders *orders,
+			 struct fs_batch *batch)
+{
+	submit(fs, ask, orders);
+	note_outcomes(fs, orders);
+	remember(fs, batch);
+	wait_for(fs, ask, batch);
+	batch_put(fs, batch);
+}
+
 void fs_ask_batch(struct fs *fs, const struct fs_ask *ask, struct draft_content *content)
 {
 	struct fs_batch *batch = batch_new(ask->name, content);
 	struct orders orders = { 0 };
 	if (batch && make_orders(&orders, batch, content) == 0) {
-		submit(fs, ask, &orders);
-		note_outcomes(fs, &orders);
-		remember(fs, batch);
-		wait_for(fs, ask, batch);
+		submit_batch(fs, ask, &orders, batch);
 	} else {
+		destroy(batch);
 		fs_answer(ask, fs_refuse(fs, ask, strerror(ENOMEM), ENOMEM));
 	}
 	orders_release(&orders);
 	draft_content_release(content);
-	if (batch)
-		batch_put(fs, batch);
 }

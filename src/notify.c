@@ -36,7 +36,8 @@ static void tell(struct notify *notify, const struct item *item)
 			? fuse_lowlevel_notify_inval_entry(notify->session, item->ino, item->name,
 							   item->name_len)
 			: fuse_lowlevel_notify_inval_inode(notify->session, item->ino, -1, 0);
-	if (r != 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -EBADF)
+	/* ENOSYS: the kernel's INIT has not been seen yet, so it remembers nothing. */
+	if (r != 0 && r != -ENOENT && r != -ENOSYS && r != -ENODEV && r != -ENOTCONN && r != -EBADF)
 		log_warn("the kernel refused an invalidation of inode %llu: %s",
 			 (unsigned long long)item->ino, strerror(-r));
 }

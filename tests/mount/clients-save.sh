@@ -24,6 +24,8 @@ rows() {
 		tee             tee     new     told
 		dd-fsync        dd      new     told
 		dd-16           dd      new     told
+		dd-notrunc      dd      new     told
+		dd-stdout       dd      new     told
 		curl            curl    new     failed
 		bash-echo       bash    new     told
 		dash-echo       dash    new     failed
@@ -31,11 +33,13 @@ rows() {
 		two-echos       bash    new     told
 		two-bin-echos   dash    new     told
 		exec-child      bash    new     -
+		bin-echo        dash    new     told
 		cat             cat     new     told
 		jq              jq      new     failed
 		python-with     python3 new     told
 		python-noclose  python3 new     -
 		python-pathlib  python3 over    told
+		python-shutil   python3 new     told
 		perl            perl    new     -
 		node            node    new     told
 		busybox-cp      busybox new     told
@@ -57,6 +61,20 @@ rows() {
 		gio-copy-over   gio     over    told
 		gio-save        gio     new     told
 		gio-save-over   gio     over    told
+		as-busybox      python3 new     told
+		as-vscode       python3 new     told
+		as-vscode-over  python3 over    told
+		as-vscode-draft python3 draft   told
+		as-micro        python3 new     told
+		as-micro-over   python3 over    told
+		as-micro-draft  python3 draft   told
+		as-nvim         python3 new     told
+		as-nvim-over    python3 over    told
+		as-nvim-draft   python3 draft   told
+		as-thunar       python3 new     told
+		as-gedit        python3 new     told
+		as-gedit-over   python3 over    told
+		as-gedit-draft  python3 draft   -
 	END
 }
 
@@ -75,6 +93,8 @@ save() {
 	tee) tee "$dst" <"$src" >"$T/tee" ;;
 	dd-fsync) dd if="$src" of="$dst" conv=fsync status=none ;;
 	dd-16) dd if="$src" of="$dst" bs=16 status=none ;;
+	dd-notrunc) dd if="$src" of="$dst" conv=notrunc status=none ;;
+	dd-stdout) dd if="$src" bs=64 status=none >"$dst" ;;
 	curl) curl -sS -o "$dst" "file://$src" ;;
 	bash-echo | bash-echo-draft) bash -c 'echo "$(<"$1")" >"$2"' - "$src" "$dst" ;;
 	dash-echo) dash -c 'echo "$(cat "$1")" >"$2"' - "$src" "$dst" ;;
@@ -84,6 +104,7 @@ save() {
 			"$src" "$dst"
 		;;
 	exec-child) bash -c 'exec 5>"$2"; sleep 0.05 & cat "$1" >&5; wait; exec 5>&-' - "$src" "$dst" ;;
+	bin-echo) dash -c '/bin/echo "$(cat "$1")" >"$2"' - "$src" "$dst" ;;
 	cat) cat "$src" >"$dst" ;;
 	jq) jq . "$src" >"$dst" ;;
 	python-with)
@@ -99,6 +120,7 @@ open(sys.argv[2], "w").write(open(sys.argv[1]).read())' "$src" "$dst"
 		python3 -c 'import pathlib, sys
 pathlib.Path(sys.argv[2]).write_bytes(pathlib.Path(sys.argv[1]).read_bytes())' "$src" "$dst"
 		;;
+	python-shutil) python3 -c 'import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])' "$src" "$dst" ;;
 	perl) perl -MFile::Copy -e 'copy($ARGV[0], $ARGV[1]) or die "$!"' "$src" "$dst" ;;
 	node)
 		node -e 'const fs = require("fs"); const [src, dst] = process.argv.slice(1);
@@ -122,6 +144,10 @@ pathlib.Path(sys.argv[2]).write_bytes(pathlib.Path(sys.argv[1]).read_bytes())' "
 		;;
 	gio-copy*) gio copy "$src" "$dst" ;;
 	gio-save*) gio save "$dst" <"$src" ;;
+	as-*)
+		local program=${1#as-}
+		python3 "$(dirname "$0")/../tools/save_as.py" "${program%%-*}" "$src" "$dst"
+		;;
 	*) fail "no such row: $1" ;;
 	esac
 }

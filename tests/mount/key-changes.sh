@@ -65,8 +65,9 @@ await 30 no_error
 
 # A file that cannot be used does not take the place of the key that works.
 warnings() { grep -c "$1" "$DRIVER_LOG" || :; }
-echo open-to-all >"$T/key"
-chmod 644 "$T/key"
+echo open-to-all >"$T/key.new"
+chmod 644 "$T/key.new"
+mv "$T/key.new" "$T/key"
 drop third
 eq "$(cat "$M/by-name/third/status")" QUEUED "with a key file that others can read"
 eq "$(warnings 'others may use it')" 1 "warnings of it"

@@ -191,6 +191,8 @@ def converse(sock, context):
             with lock:
                 counts["answered"] += 1
                 counts["kept"] = max(counts["kept"], served)
+                if death.get("at") == "poll":  # a kept connection dies before
+                    return hang_up(sock)
 
 
 def connection(sock, context):

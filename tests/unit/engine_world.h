@@ -10,18 +10,14 @@
 #define ENGINE_WORLD_H
 
 #include "engine.h"
+#include "faulty_disk.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HOUR 3600000
@@ -54,7 +50,6 @@ struct call {
 };
 
 struct sim {
-	char dir[80];
 	struct store *store;
 	struct engine *engine;
 	struct engine_conf conf;
@@ -72,116 +67,6 @@ struct sim {
 };
 
 static struct sim sim;
-
-/* A disk that can be full, fail to sync, and lose its power. */
-
-static const char *disk_at = "/tmp";
-static _Atomic int disk_full, disk_broken;
-static int
-	power_cut_in; /* writes of the log until the power fails in the middle of one; 0: never */
-static char power_cut[sizeof(sim.dir)]; /* the disk as it was then; empty: it did not happen */
-static const sqlite3_io_methods *real_methods;
-static sqlite3_io_methods methods;
-static sqlite3_vfs faulty, *real;
-
-static inline void copy_file(const char *from, const char *to)
-{
-	char buf[65536];
-	int in = open(from, O_RDONLY | O_CLOEXEC);
-	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	ssize_t n;
-
-	ck_assert(in >= 0 && out >= 0);
-	while ((n = read(in, buf, sizeof(buf))) > 0)
-		ck_assert_int_eq(write(out, buf, (size_t)n), n);
-	close(in);
-	close(out);
-}
-
-/* The files of directory FROM in TO, which is made. */
-static inline void copy_dir(const char *from, const char *to)
-{
-	DIR *dir = opendir(from);
-	struct dirent *entry;
-	char a[400], b[400];
-
-	ck_assert_ptr_nonnull(dir);
-	ck_assert_int_eq(mkdir(to, 0700), 0);
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(a, sizeof(a), "%s/%s", from, entry->d_name);
-		snprintf(b, sizeof(b), "%s/%s", to, entry->d_name);
-		copy_file(a, b);
-	}
-	closedir(dir);
-}
-
-static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
-
-static inline void remove_dir(const char *path)
-{
-	ck_assert_int_eq(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-/* The name of a copy of the disk, which is free: of two, one is in use. */
-static inline void other_dir(char name[sizeof(sim.dir)])
-{
-	size_t len = strlen(sim.dir);
-	bool copy = sim.dir[len - 1] == '+';
-
-	snprintf(name, sizeof(sim.dir), "%.*s%s", (int)(len - copy), sim.dir, copy ? "" : "+");
-}
-
-static inline int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
-{
-	if (disk_full)
-		return SQLITE_FULL;
-	if (power_cut_in && --power_cut_in == 0) {
-		real_methods->xWrite(file, data, len / 2, offset);
-		other_dir(power_cut);
-		copy_dir(sim.dir, power_cut);
-	}
-	return real_methods->xWrite(file, data, len, offset);
-}
-
-static inline int faulty_sync(sqlite3_file *file, int flags)
-{
-	return disk_broken ? SQLITE_IOERR_FSYNC : real_methods->xSync(file, flags);
-}
-
-static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-			      int *out)
-{
-	int rc = real->xOpen(real, name, file, flags, out);
-
-	(void)vfs;
-	if (rc != SQLITE_OK || !(flags & SQLITE_OPEN_WAL))
-		return rc;
-	if (!real_methods) {
-		real_methods = file->pMethods;
-		methods = *real_methods;
-		methods.xWrite = faulty_write;
-		methods.xSync = faulty_sync;
-	}
-	file->pMethods = &methods;
-	return rc;
-}
-
-static inline void make_disk(void)
-{
-	if (real)
-		return;
-	real = sqlite3_vfs_find(NULL);
-	faulty = *real;
-	faulty.zName = "faulty";
-	faulty.xOpen = faulty_open;
-	ck_assert_int_eq(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
-}
 
 /* The clock and the service. */
 
@@ -364,7 +249,10 @@ static inline int receive(struct call *call)
 static inline void start_driver(void)
 {
 	char error[STORE_ERROR_MAX];
-	int r = store_open(sim.dir, "/mnt/p3d", &sim.store, error);
+	int r;
+
+	log_synced = log_size(disk_dir);
+	r = store_open(disk_dir, "/mnt/p3d", &sim.store, error);
 
 	ck_assert_msg(r == 0, "%s", error);
 	sim.engine = engine_new(&sim.conf, &sim.world, sim.store, &sim.remote, &sim.observer);
@@ -393,18 +281,20 @@ static inline void stop_driver(void)
 static inline void restart_from(const char *copy)
 {
 	stop_driver();
-	remove_dir(sim.dir);
-	strcpy(sim.dir, copy);
+	remove_dir(disk_dir);
+	strcpy(disk_dir, copy);
 	start_driver();
 }
 
 /* Pulls the plug: the next driver sees the disk as it is at this moment. */
 static inline void crash(void)
 {
-	char copy[sizeof(sim.dir)];
+	char copy[DISK_DIR_MAX];
 
 	other_dir(copy);
-	copy_dir(sim.dir, copy);
+	copy_dir(disk_dir, copy);
+	if (power_cut_loses)
+		lose_unsynced(copy);
 	restart_from(copy);
 }
 
@@ -423,8 +313,8 @@ static inline void sim_setup(void)
 	};
 	sim.conf.sched = sched_policy_default();
 	sim.conf.prices = price_list_default();
-	snprintf(sim.dir, sizeof(sim.dir), "%s/p3d-engine-XXXXXX", disk_at);
-	ck_assert_ptr_nonnull(mkdtemp(sim.dir));
+	snprintf(disk_dir, DISK_DIR_MAX, "%s/p3d-engine-XXXXXX", disk_at);
+	ck_assert_ptr_nonnull(mkdtemp(disk_dir));
 	make_disk();
 	start_driver();
 }
@@ -432,7 +322,7 @@ static inline void sim_setup(void)
 static inline void sim_teardown(void)
 {
 	stop_driver();
-	remove_dir(sim.dir);
+	remove_dir(disk_dir);
 }
 
 /* Moves the clock, and gives the network thread its turn at every moment it asked for. */

@@ -31,8 +31,10 @@ START_TEST(disk_full_at_the_intent)
 		crash();
 	disk_full = 0;
 	pass(HOUR);
-	receive(next_call(CALL_SUBMIT));
-	expect_state(number, JOB_SUBMITTING);
+	post = next_post();
+	receive(post);
+	answer(post, 202, ACCEPTED);
+	expect_state(number, JOB_QUEUED);
 	expect_no_post(HOUR);
 	ck_assert_uint_eq(sim.posts, 1);
 }

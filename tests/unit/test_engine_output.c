@@ -266,9 +266,9 @@ static struct output_cache *start_cache(void)
 {
 	struct output_events events = engine_output_events(sim.engine);
 	struct output_cache *cache;
-	char dir[sizeof(sim.dir) + 8];
+	char dir[DISK_DIR_MAX + 8];
 
-	snprintf(dir, sizeof(dir), "%s/cache", sim.dir);
+	snprintf(dir, sizeof(dir), "%s/cache", disk_dir);
 	cache = output_cache_new(dir, &sim.remote, &events);
 	ck_assert_ptr_nonnull(cache);
 	engine_set_cache(sim.engine, cache);

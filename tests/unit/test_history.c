@@ -3,8 +3,8 @@
  *
  * The engine and the store are the real ones. A user asks, attaches, renames, forgets; a service
  * takes POSTs or refuses them and answers truly, falsely cut, or never; time passes and jumps; the
- * disk is full, does not sync, or its power fails in the middle of a write; the driver ends or is
- * killed. After each step:
+ * disk is full or does not sync; the driver ends, or is killed, or the power fails and takes with
+ * it what was not synced, also in the middle of a write. After each step:
  *
  *  - a purchase (an attempt that the user asked for) is POSTed once: a second POST leaves only
  *    when the service had said that it had not taken the first; what the user was refused, by an
@@ -34,9 +34,11 @@ static void ask_for(uint64_t number)
 	struct ask *ask = &play.asks[play.asked];
 	struct params *params = NULL;
 	char error[PARAMS_ERROR_MAX], text[64], label[16];
-	const struct job *job;
+	const struct job *job = number ? engine_get(sim.engine, number) : NULL;
+	bool may = !job || job_is(job, JOB_RETRIABLE_STATES | JOB_IN(JOB_DRAFT));
 	int r;
 
+	job_put(job);
 	snprintf(text, sizeof(text), "{\"image_url\": \"https://example.com/%u.png\"}", play.asked);
 	snprintf(label, sizeof(label), "ask%u", play.asked);
 	ck_assert_int_eq(params_parse(text, strlen(text), &params, error), PARAMS_OK);
@@ -45,6 +47,8 @@ static void ask_for(uint64_t number)
 	r = engine_submit(sim.engine, &ask->number, number ? NULL : label, &somebody, params);
 	params_free(params);
 	note("ask %d for job %" PRIu64 ": %d", play.asking, ask->number, r);
+	if (r == 0 && !may)
+		wrong("job %" PRIu64 " is bought twice", number);
 	ask->refused = r < 0 && !power_cut[0];
 	job = r < 0 ? NULL : engine_get(sim.engine, ask->number);
 	if (job)
@@ -156,6 +160,8 @@ static void connected(void)
 		return;
 	}
 	call->received = true;
+	if (chance(play.h, 10) && call->sending(call->arg) == 0)
+		wrong("ask %td may be sent a second time", ask - play.asks);
 	if (ask->refused)
 		wrong("ask %td was refused, and is sent", ask - play.asks);
 	if (ask->on_wire++)
@@ -299,13 +305,16 @@ static void disk_changes(void)
 static void power_will_fail(void)
 {
 	power_cut_in = 1 + (int)draw(play.h, 16);
-	note("the power will fail in the %dth write", power_cut_in);
+	power_cut_loses = chance(play.h, 50);
+	note("the %s in write %d", power_cut_loses ? "power fails" : "driver is killed",
+	     power_cut_in);
 }
 
 static void driver_dies(void)
 {
 	power_cut_in = 0;
-	note("the driver is killed");
+	power_cut_loses = chance(play.h, 50);
+	note(power_cut_loses ? "the power fails" : "the driver is killed");
 	crash();
 	excuse();
 	check_same_after(JOB_ANY_STATE & ~JOB_IN(JOB_SUBMITTING));
@@ -333,7 +342,7 @@ static void power_fails(void)
 
 	strcpy(copy, power_cut);
 	power_cut[0] = '\0';
-	note("... the power failed meanwhile");
+	note("... this was the moment, and nothing after it has happened");
 	restart_from(copy);
 	excuse();
 	for (unsigned i = 0; i < play.jobs; i++) {
@@ -412,6 +421,7 @@ static void play_history(struct history *h)
 	memset(&play, 0, sizeof(play));
 	play.h = h;
 	disk_full = disk_broken = power_cut_in = 0;
+	power_cut_loses = false;
 	power_cut[0] = '\0';
 	sim_setup();
 	sim.conf.submit_sync = h->seed % 4 == 0;

@@ -424,7 +424,8 @@ START_TEST(a_copy_shares_nothing)
 }
 END_TEST
 
-/* An id that only the user vouched for is taken back; one that the service gave or confirmed is not. */
+/* An id that only the user vouched for is taken back; one that the service gave or confirmed is
+ * not. */
 START_TEST(an_unknown_id_is_taken_back_unless_it_was_known)
 {
 	struct job *draft = make(JOB_QUEUED), *known = make(JOB_QUEUED);

@@ -1,0 +1,77 @@
+/*
+ * fs_tell - what a job's change means for whoever looks: the kernel's caches, and error files
+ */
+#include "fs_internal.h"
+
+#include <string.h>
+
+static void tell_names(struct fs *fs, const struct job *before, const struct job *after)
+{
+	char old[JOB_NAME_MAX], new[JOB_NAME_MAX];
+	if (before && (!after || strcmp(job_name(before, old), job_name(after, new)) != 0))
+		notify_entry(fs->notify, FUSE_ROOT_ID, job_name(before, old));
+	if (!before || !after) {
+		fs->root_changed_ms = fs->conf.world.wall_ms(fs->conf.world.ctx);
+		notify_attr(fs->notify, FUSE_ROOT_ID);
+	}
+}
+
+static void tell_output(struct fs *fs, const struct job *before, const struct job *after,
+			unsigned index)
+{
+	if (!node_output_visible(before, index))
+		return;
+	if (!node_output_visible(after, index) ||
+	    node_output_ino(before, index) != node_output_ino(after, index))
+		notify_entry(fs->notify, node_ino(after->number, NODE_JOB),
+			     before->outputs[index].name);
+	else
+		notify_attr(fs->notify, node_output_ino(after, index));
+}
+
+static void tell_files(struct fs *fs, const struct job *before, const struct job *after)
+{
+	uint64_t dir = node_ino(after->number, NODE_JOB);
+	notify_attr(fs->notify, dir);
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind)) {
+		if (node_visible(node, after))
+			notify_attr(fs->notify, node_ino(after->number, node->kind));
+		else if (before && node_visible(node, before))
+			notify_entry(fs->notify, dir, node->name);
+	}
+	for (unsigned i = 0; before && i < before->output_count; i++)
+		tell_output(fs, before, after, i);
+}
+
+/* The writer of a drop may be gone when its job is refused: new/NAME.error tells whoever looks. */
+static void tell_drop(struct fs *fs, const struct job *job)
+{
+	uint64_t new = node_ino(0, NODE_NEW);
+	struct draft *draft;
+	for (uint64_t after = 0; (draft = draft_next(fs->drafts, new, after)) != NULL;
+	     draft_put(draft)) {
+		struct draft_info info;
+		draft_info(draft, &info);
+		after = info.number;
+		if (info.job == job->number)
+			fs_tell_drop(fs, info.name, job);
+	}
+}
+
+void fs_job_changed(void *ctx, const struct job *before, const struct job *after)
+{
+	struct fs *fs = ctx;
+	fs->changes++;
+	if (!fs->notify)
+		return;
+	tell_names(fs, before, after);
+	if (after)
+		tell_files(fs, before, after);
+	else
+		draft_unlink_all(fs->drafts, node_ino(before->number, NODE_JOB));
+	if (after && before && after->state != before->state) {
+		tell_drop(fs, after);
+		fs_tell_batch(fs, after);
+	}
+}
