@@ -348,9 +348,17 @@ bool request_view(const char *id, bool sql_times, struct request_view *out)
 	return r != NULL;
 }
 
+/* They are shared, and jansson's counting does not put a deletion after what other threads did. */
+static void put_params(json_t *params)
+{
+	pthread_mutex_lock(&lock);
+	json_decref(params);
+	pthread_mutex_unlock(&lock);
+}
+
 void request_view_release(struct request_view *v)
 {
-	json_decref(v->params);
+	put_params(v->params);
 	json_decref(v->status);
 	*v = (struct request_view){ 0 };
 }
@@ -444,7 +452,7 @@ bool request_take_callback(struct request_callback *out, int64_t *next_ms)
 void request_callback_release(struct request_callback *c)
 {
 	free(c->url);
-	json_decref(c->params);
+	put_params(c->params);
 	json_decref(c->payload);
 }
 
