@@ -21,7 +21,7 @@ mkdir "$T/sbin" "$T/real-sbin"
 install_to PREFIX="$T/prefix" SBINDIR="$T/sbin"
 helper() { # command...: where mount(8) finds the helper
 	# shellcheck disable=SC2016
-	PATH=$T/prefix/bin:$PATH unshare -m --propagation private bash -c '
+	PATH=$T/prefix/bin:$PATH "$ROOT/tests/tools/private" -- bash -c '
 		set -e
 		sbin=$(readlink -f /sbin)
 		mount --bind "$sbin" "$T/real-sbin"

@@ -9,7 +9,7 @@ if [ ! "${INSIDE-}" ]; then
 		echo "needs root and private namespaces, for addresses of its own"
 		exit 77
 	fi
-	INSIDE=1 exec unshare -n -m --propagation private bash "$0"
+	INSIDE=1 exec "$(dirname "$0")/../tools/private" -n -- bash "$0"
 fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../tools/front.sh"

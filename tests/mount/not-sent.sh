@@ -7,7 +7,7 @@ if [ ! "${INSIDE-}" ]; then
 		echo "needs root and a private mount namespace, for names of its own"
 		exit 77
 	fi
-	INSIDE=1 exec unshare -m --propagation private bash "$0"
+	INSIDE=1 exec "$(dirname "$0")/../tools/private" -- bash "$0"
 fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/../tools/front.sh"

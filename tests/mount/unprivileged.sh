@@ -6,7 +6,7 @@ if [ ! "${INSIDE-}" ]; then
 		echo "needs root and a private mount namespace, to become somebody else"
 		exit 77
 	fi
-	INSIDE=1 exec unshare -m --propagation private bash "$0"
+	INSIDE=1 exec "$(dirname "$0")/../tools/private" -- bash "$0"
 fi
 . "$(dirname "$0")/lib.sh"
 
