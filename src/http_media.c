@@ -21,7 +21,7 @@
 
 #define RECEIVE_BUFFER (512 * 1024L)
 #define ETAG_MAX       1024
-#define STRAIGHT       (64 * 1024)
+#define STRAIGHT       (256 * 1024)
 
 static const char encoded[] = "the server encodes what was asked for as it is";
 

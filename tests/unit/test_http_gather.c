@@ -3,7 +3,7 @@
 
 #define SIZE     (4 << 20)
 #define PART     (300 << 10) /* more than is given straight through, less than the whole */
-#define STRAIGHT (64 << 10)
+#define STRAIGHT (256 << 10)
 
 static unsigned char content[SIZE];
 
