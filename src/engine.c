@@ -25,6 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The part of the shortest interval that a poll may come early. */
+#define POLL_EARLY 50
+
 /* A retry further away than this is due to a clock that jumped: Retry-After ends at an hour. */
 #define SEND_DELAY_MAX_MS (2 * 3600 * 1000)
 
@@ -230,6 +233,9 @@ static uint64_t next_due(struct engine *engine, enum queue_kind kind, int64_t no
 	uint64_t number = 0;
 
 	pthread_mutex_lock(&engine->table_lock);
+	/* Polls that are due soon go with those that are due now: many jobs cost few awakenings. */
+	if (kind == QUEUE_POLL)
+		now_ms += engine->conf.sched.poll_min_ms / POLL_EARLY;
 	if (queue->busy < queue->max)
 		timer = sched_pop(&queue->sched, now_ms);
 	if (timer) {

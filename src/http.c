@@ -46,10 +46,32 @@ static void free_headers(struct request *request)
 	request->headers = NULL;
 }
 
+/* Handles are dear to make. A submission has one of its own, which nothing was sent with before. */
+static void put_easy(struct request *request)
+{
+	struct http *http = request->http;
+
+	if (!request->kind->patient && http->spare_count < HTTP_SPARES) {
+		curl_easy_reset(request->easy);
+		http->spares[http->spare_count++] = request->easy;
+	} else {
+		curl_easy_cleanup(request->easy);
+	}
+}
+
+static CURL *take_easy(const struct request *request)
+{
+	struct http *http = request->http;
+
+	if (!request->kind->patient && http->spare_count)
+		return http->spares[--http->spare_count];
+	return curl_easy_init();
+}
+
 static void free_request(struct request *request)
 {
 	if (request->easy)
-		curl_easy_cleanup(request->easy);
+		put_easy(request);
 	free_headers(request);
 	free(request->url);
 	request->kind->free(request);
@@ -203,7 +225,7 @@ static enum remote_fault set_up(struct request *request)
 {
 	enum remote_fault fault;
 
-	request->easy = curl_easy_init();
+	request->easy = take_easy(request);
 	if (!request->easy)
 		return REMOTE_ABORTED;
 	set_common(request);
@@ -584,6 +606,8 @@ void http_free(struct http *http)
 		return;
 	if (http->multi) {
 		http_stop(http, 0);
+		while (http->spare_count)
+			curl_easy_cleanup(http->spares[--http->spare_count]);
 		curl_multi_cleanup(http->multi);
 	}
 	pthread_mutex_destroy(&http->lock);

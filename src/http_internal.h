@@ -65,11 +65,15 @@ struct request {
 
 TAILQ_HEAD(request_list, request);
 
+#define HTTP_SPARES 8
+
 struct http {
 	struct remote remote;
-	struct http_conf conf; /* strings are ours */
-	bool local;            /* the gateway is on loopback */
-	CURLM *multi;          /* network thread, but for its wake-up */
+	struct http_conf conf;     /* strings are ours */
+	bool local;                /* the gateway is on loopback */
+	CURLM *multi;              /* network thread, but for its wake-up */
+	CURL *spares[HTTP_SPARES]; /* network thread: without a transfer or options */
+	unsigned spare_count;
 	pthread_t thread;
 	bool again; /* network thread: it asked something of itself in this round */
 	bool started;
