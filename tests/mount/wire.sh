@@ -13,7 +13,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -su
 CONTROL=
 gateway_start() { # [certificate key]
 	rm -f "$T/ready"
-	python3 "$(dirname "$0")/../tools/dying_gateway.py" "$T/ready" "$@" 2>>"$T/gateway.log" &
+	python3 "$(dirname "$0")/../tools/dying_gateway.py" "$T/ready" "$@" 2>>"$T/sandbox.log" &
 	DYING=$!
 	await 10 test -s "$T/ready"
 	# shellcheck source=/dev/null

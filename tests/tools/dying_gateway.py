@@ -39,7 +39,7 @@ class Died(Exception):
 
 def listen(port=0):
     listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(64)
     return listener
@@ -206,9 +206,8 @@ def accept_forever(listener, context):
     while True:
         select.select([listener], [], [])
         if strikes("before-accept"):
-            port = listener.getsockname()[1]
-            listener.close()
-            listener = listen(port)
+            pending, listener = listener, listen(listener.getsockname()[1])
+            pending.close()
             continue
         sock, _ = listener.accept()
         threading.Thread(target=connection, args=(sock, context), daemon=True).start()
