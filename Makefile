@@ -105,6 +105,7 @@ demo: all
 
 bench: all
 	B=$(B) tests/bench/run
+	B=$(B) tests/bench/books
 
 layers:
 	tests/layers
