@@ -75,7 +75,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->fh = (uintptr_t)handle;
+	fs_handle_publish(handle, fi);
 	/* This inode's output never changes, so its pages stay; mmap needs them. The others are
 	 * read anew every time. */
 	fi->keep_cache = is_output(ino);

@@ -55,7 +55,8 @@ struct fs_handle {
 	struct fs_handle *next, *prev;
 	uint64_t ino;
 	struct draft *draft;
-	bool written; /* through this handle: only a writer's close means anything */
+	_Atomic bool written; /* through this handle: only a writer's close means anything */
+	_Atomic bool open;    /* everything above that is constant is set */
 	struct output *output;
 	pthread_mutex_t lock; /* guards the text */
 	char *text;           /* what a reader that began at offset 0 sees */
@@ -67,9 +68,18 @@ static inline struct fs *fs_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
+/* Gives HANDLE to the kernel, which hands it to other threads with the requests that follow. */
+static inline void fs_handle_publish(struct fs_handle *handle, struct fuse_file_info *fi)
+{
+	atomic_store_explicit(&handle->open, true, memory_order_release);
+	fi->fh = (uintptr_t)handle;
+}
+
 static inline struct fs_handle *fs_handle_of(const struct fuse_file_info *fi)
 {
-	return (struct fs_handle *)(uintptr_t)fi->fh;
+	struct fs_handle *handle = (struct fs_handle *)(uintptr_t)fi->fh;
+	(void)atomic_load_explicit(&handle->open, memory_order_acquire);
+	return handle;
 }
 
 /* fs.c */

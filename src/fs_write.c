@@ -135,7 +135,7 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	}
 	handle->draft = draft;
 	entry.ino = ino;
-	fi->fh = (uintptr_t)handle;
+	fs_handle_publish(handle, fi);
 	fi->direct_io = 1;
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT)
 		fs_handle_free(fs, handle); /* the creator was interrupted: no release follows */
