@@ -2,6 +2,7 @@
 #ifndef STORE_FIXTURE_H
 #define STORE_FIXTURE_H
 
+#include "run.h"
 #include "store.h"
 
 #include <check.h>
@@ -146,17 +147,6 @@ static inline TCase *add_tcase(Suite *suite, const char *name, SFun set_up)
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
 	return tc;
-}
-
-static inline int run_suite(Suite *suite)
-{
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
 }
 
 #endif

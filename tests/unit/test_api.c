@@ -1,4 +1,5 @@
 #include "api.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -527,9 +528,5 @@ int main(void)
 	tcase_add_test(tcase, retry_after_survives_any_clock);
 	tcase_add_loop_test(tcase, output_names, 0, ROWS(outputs));
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

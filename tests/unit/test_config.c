@@ -1,5 +1,6 @@
 /* The command line, as the program and as mount(8)'s helper. */
 #include "config.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -182,9 +183,5 @@ int main(void)
 	tcase_add_test(tcase, gateways_have_books_of_their_own);
 	tcase_add_test(tcase, help_names_every_option_once);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

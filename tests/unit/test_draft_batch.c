@@ -1,5 +1,6 @@
 /* The judgement of lists: which lines ask for what, and when. */
 #include "draft.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -228,9 +229,6 @@ int main(void)
 {
 	Suite *suite = suite_create("draft_batch");
 	TCase *tcase = tcase_create("lists");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_batch_is_ready_at_close_and_never_at_write);
@@ -245,8 +243,5 @@ int main(void)
 	tcase_add_test(tcase, a_list_has_an_end);
 	tcase_add_test(tcase, the_same_list_again);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

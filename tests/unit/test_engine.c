@@ -1,6 +1,7 @@
 /* engine: polls, completions, names, waiting. Buying has its own: test_engine_submit.c. */
 #include "engine_internal.h"
 #include "engine_world.h"
+#include "run.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -418,15 +419,9 @@ int main(void)
 {
 	Suite *suite = suite_create("engine");
 	TCase *tcase = tcase_create("engine");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	add_tests(tcase);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* engine: buying on a disk that is full. The writer hears it, or the books hold it: never neither.
  */
 #include "engine_world.h"
+#include "run.h"
 
 START_TEST(disk_full_before_anything)
 {
@@ -92,9 +93,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine_disk");
 	TCase *tcase = tcase_create("disk");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, disk_full_before_anything);
@@ -102,8 +100,5 @@ int main(void)
 	tcase_add_test(tcase, disk_full_at_the_intent_alone);
 	tcase_add_loop_test(tcase, disk_full_at_the_answer, 0, 3);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

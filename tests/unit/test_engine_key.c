@@ -1,6 +1,7 @@
 /* engine: a refused key. Who stands by is told; what nobody waits for waits for a key that works.
  */
 #include "engine_world.h"
+#include "run.h"
 
 #define NO_KEY "{\"message\": \"Access denied\"}"
 #define SECOND "{\"request_id\": \"pixal3d_2\", \"status\": \"QUEUED\"}"
@@ -156,9 +157,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine_key");
 	TCase *tcase = tcase_create("key");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	tcase_add_test(tcase, a_key_that_never_worked_is_refused);
 	tcase_add_test(tcase, a_key_that_worked_is_waited_for);
@@ -169,8 +167,5 @@ int main(void)
 	tcase_add_test(tcase, polls_go_on_and_tell_at_once);
 	tcase_add_test(tcase, all_go_on_at_once);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* engine: what is spent is known and bounded, and ERROR may be tried again for nothing. */
 #include "engine_world.h"
+#include "run.h"
 
 #include <pthread.h>
 
@@ -564,9 +565,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine money");
 	TCase *tc = tcase_create("money");
-	SRunner *runner;
-	int failed;
-
 	tcase_add_checked_fixture(tc, sim_setup, sim_teardown);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(suite, tc);
@@ -594,9 +592,5 @@ int main(void)
 	tcase_add_test(tc, a_retry_needs_room_in_the_budget);
 	tcase_add_test(tc, a_mount_that_does_not_ask_for_retries_makes_none);
 	tcase_add_test(tc, a_retry_waits_for_the_disk);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

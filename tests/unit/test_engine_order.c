@@ -1,5 +1,6 @@
 /* engine: orders with origins are bought once, for ever, and start from the defaults. */
 #include "engine_world.h"
+#include "run.h"
 
 #define LINES 300 /* more than one commit */
 
@@ -261,9 +262,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine_order");
 	TCase *tcase = tcase_create("order");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	tcase_add_test(tcase, each_line_is_bought_once);
@@ -276,8 +274,5 @@ int main(void)
 	tcase_add_test(tcase, defaults_are_below_a_jobs_own_parameters);
 	tcase_add_test(tcase, a_warning_stays);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

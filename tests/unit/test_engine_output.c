@@ -1,5 +1,6 @@
 /* engine: completions. Status, wait and output change in one moment, and sizes are true. */
 #include "engine_world.h"
+#include "run.h"
 
 START_TEST(everything_changes_together)
 {
@@ -413,9 +414,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine_output");
 	TCase *tcase = tcase_create("output");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 120);
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	tcase_add_test(tcase, everything_changes_together);
@@ -432,8 +430,5 @@ int main(void)
 	tcase_add_test(tcase, a_renewal_that_is_stopped);
 	tcase_add_test(tcase, outputs_come_from_the_cache);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* engine: buying. Whatever happens, the service receives what was asked for once, or it is told. */
 #include "engine_world.h"
+#include "run.h"
 
 START_TEST(accepted)
 {
@@ -476,9 +477,6 @@ int main(void)
 {
 	Suite *suite = suite_create("engine_submit");
 	TCase *tcase = tcase_create("submit");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, sim_setup, sim_teardown);
 	tcase_add_test(tcase, accepted);
@@ -503,8 +501,5 @@ int main(void)
 	tcase_add_test(tcase, read_only);
 	tcase_add_test(tcase, drafts);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

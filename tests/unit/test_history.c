@@ -17,6 +17,7 @@
  * In the end, when all is well again, everything that was promised has been sent.
  */
 #include "history_books.h"
+#include "run.h"
 
 /* The user */
 
@@ -447,14 +448,8 @@ int main(void)
 {
 	Suite *suite = suite_create("history");
 	TCase *tcase = tcase_create("histories");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 3600);
 	tcase_add_test(tcase, nothing_is_paid_twice_and_nothing_paid_is_lost);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -2,6 +2,7 @@
 #include "http_server.h"
 
 #include "api.h"
+#include "run.h"
 
 #include <errno.h>
 
@@ -390,15 +391,9 @@ int main(void)
 {
 	Suite *suite = suite_create("http");
 	TCase *tc = tcase_create("gateway");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	add_submit_tests(tc);
 	add_trust_tests(tc);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* Which addresses media may come from. */
 #include "http_internal.h"
+#include "run.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -74,13 +75,7 @@ int main(void)
 {
 	Suite *suite = suite_create("http address");
 	TCase *tc = tcase_create("address");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_add_test(tc, addresses);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* http: the bytes of a fetch are gathered into larger pieces, and none is ever held back. */
 #include "http_server.h"
+#include "run.h"
 
 #define SIZE     (4 << 20)
 #define PART     (300 << 10) /* more than is given straight through, less than the whole */
@@ -203,9 +204,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_gather");
 	TCase *tcase = tcase_create("gather");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	for (size_t i = 0; i < SIZE; i++)
 		content[i] = (unsigned char)(i * 7 + i / 256 + i / 65536);
 	tcase_set_timeout(tcase, 30);
@@ -216,8 +214,5 @@ int main(void)
 	tcase_add_loop_test(tcase, a_reader_stops, 0, 2);
 	tcase_add_test(tcase, a_reader_stops_at_the_end);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

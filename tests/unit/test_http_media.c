@@ -1,5 +1,6 @@
 /* http towards the CDN: nothing that the server says is believed unchecked, and it gets no key. */
 #include "http_server.h"
+#include "run.h"
 
 #include <errno.h>
 
@@ -586,15 +587,9 @@ int main(void)
 {
 	Suite *suite = suite_create("http media");
 	TCase *tc = tcase_create("media");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	add_tests(tc);
 	tcase_add_unchecked_fixture(tc, make_content, NULL);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

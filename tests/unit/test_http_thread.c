@@ -1,5 +1,6 @@
 /* http's thread: who may ask, who is answered, and how it ends. */
 #include "http_server.h"
+#include "run.h"
 
 #include <errno.h>
 
@@ -248,14 +249,8 @@ int main(void)
 {
 	Suite *suite = suite_create("http thread");
 	TCase *tc = tcase_create("thread");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	add_thread_tests(tc);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* job: every event in every state, and what the record promises afterwards. */
 #include "job.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -451,9 +452,6 @@ int main(void)
 {
 	Suite *suite = suite_create("job");
 	TCase *tcase = tcase_create("job");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_add_loop_test(tcase, every_event_in_every_state, 0, JOB_STATES * JOB_EVENTS);
 	tcase_add_test(tcase, an_unknown_id_is_taken_back_unless_it_was_known);
 	tcase_add_loop_test(tcase, what_is_heard_twice_is_harmless, 0, JOB_STATES * 5);
@@ -470,8 +468,5 @@ int main(void)
 	tcase_add_test(tcase, times);
 	tcase_add_test(tcase, a_copy_shares_nothing);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

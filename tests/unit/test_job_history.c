@@ -8,6 +8,7 @@
  */
 #include "history.h"
 #include "job.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -311,14 +312,8 @@ int main(void)
 {
 	Suite *suite = suite_create("job history");
 	TCase *tcase = tcase_create("histories");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tcase, 3600);
 	tcase_add_test(tcase, money_is_spent_once_and_every_state_is_explained);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,4 +1,5 @@
 #include "key.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -239,9 +240,5 @@ int main(void)
 	tcase_add_test(tcase, a_changed_file_is_read_again);
 	tcase_add_test(tcase, a_fixed_key);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

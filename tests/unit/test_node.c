@@ -1,6 +1,7 @@
 /* The table of the tree: names, visibility, writability, and what each renderer says. */
 #include "node.h"
 #include "params.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -357,9 +358,5 @@ int main(void)
 	tcase_add_test(tcase, the_readme_names_mount_and_every_parameter);
 	tcase_add_test(tcase, a_name_with_odd_bytes_stays_one_field_of_one_line);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

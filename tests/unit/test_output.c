@@ -4,6 +4,7 @@
  */
 #include "output.h"
 #include "output_fixture.h"
+#include "run.h"
 
 #include <check.h>
 #include <signal.h>
@@ -557,9 +558,5 @@ int main(void)
 	tcase_add_test(tc, churn);
 	Suite *suite = suite_create("output");
 	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

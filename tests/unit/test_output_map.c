@@ -6,6 +6,7 @@
  */
 #include "output.h"
 #include "output_fixture.h"
+#include "run.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -553,9 +554,5 @@ int main(void)
 	tcase_add_test(tc, no_directory);
 	Suite *suite = suite_create("output_map");
 	suite_add_tcase(suite, tc);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return run_suite(suite);
 }

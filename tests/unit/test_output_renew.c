@@ -1,5 +1,6 @@
 /* output: URLs that expire. Readers wait for the next one, and notice nothing. */
 #include "output_fixture.h"
+#include "run.h"
 
 #define NEXT "https://cdn.example/b.glb"
 
@@ -299,9 +300,6 @@ int main(void)
 {
 	Suite *suite = suite_create("output_renew");
 	TCase *tc = tcase_create("renew");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
 	tcase_add_loop_test(tc, readers_notice_nothing, 0, 5);
@@ -317,8 +315,5 @@ int main(void)
 	tcase_add_test(tc, refused_late);
 	tcase_add_test(tc, renewals_race_with_readers);
 	suite_add_tcase(suite, tc);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(suite);
 }

@@ -1,4 +1,5 @@
 #include "params.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -320,9 +321,5 @@ int main(void)
 	tcase_add_loop_test(tcase, urls_are_checked, 0, ROWS(urls));
 	tcase_add_test(tcase, long_urls_are_refused);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,5 +1,6 @@
 /* price: amounts are exact, and a budget counts in the right days. */
 #include "price.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -197,9 +198,6 @@ int main(void)
 {
 	Suite *suite = suite_create("price");
 	TCase *tcase = tcase_create("price");
-	SRunner *runner;
-	int failed;
-
 	suite_add_tcase(suite, tcase);
 	tcase_add_loop_test(tcase, amounts_are_exact, 0, COUNT(amounts));
 	tcase_add_loop_test(tcase, no_amount, 0, COUNT(no_amounts));
@@ -211,9 +209,5 @@ int main(void)
 	tcase_add_loop_test(tcase, no_budget, 0, COUNT(no_budgets));
 	tcase_add_loop_test(tcase, periods_are_those_of_utc, 0, COUNT(windows));
 	tcase_add_test(tcase, what_is_left);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,4 +1,5 @@
 #include "range.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -158,9 +159,5 @@ int main(void)
 	tcase_add_loop_test(tcase, parse_takes_only_what_format_wrote, 0, ROWS(parses));
 	tcase_add_loop_test(tcase, random_adds_match_a_byte_map, 1, 21);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

@@ -1,4 +1,5 @@
 #include "remote.h"
+#include "run.h"
 
 #include <check.h>
 #include <errno.h>
@@ -64,9 +65,5 @@ int main(void)
 			    (int)(sizeof rows / sizeof rows[0]));
 	tcase_add_test(tcase, fault_names_are_there_and_differ);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }

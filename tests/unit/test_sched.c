@@ -1,3 +1,4 @@
+#include "run.h"
 #include "sched.h"
 
 #include <check.h>
@@ -184,9 +185,5 @@ int main(void)
 	tcase_add_test(tcase, due_is_inclusive);
 	tcase_add_loop_test(tcase, random_operations_keep_the_heap, 1, 11);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_suite(suite);
 }
