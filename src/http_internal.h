@@ -3,6 +3,7 @@
  *
  * http.c          the thread, the queue and what all requests have in common
  * http_submit.c   submit and status: with the key, to the gateway
+ * http_fault.c    what the end of a transfer means, and its words
  * http_media.c    head and fetch: without the key, to wherever the media is
  * http_address.c  which addresses may be connected to
  */
@@ -107,6 +108,13 @@ size_t http_decide(struct request *request, enum remote_fault fault, const char 
 void http_header(struct request *request, const char *line);
 /* A header of the answer, or NULL. Valid until the next transfer. */
 const char *http_answer_header(struct request *request, const char *name);
+
+/* http_fault.c */
+
+/* The fault of a transfer that ended with CODE, or what was decided before. */
+enum remote_fault http_fault_of(const struct request *request, CURLcode code);
+/* One line in words for what happened; borrowed from REQUEST. */
+const char *http_detail_of(struct request *request, enum remote_fault fault);
 
 /* Any thread: the vtable's operations. */
 int http_submit(void *ctx, const struct remote_submit *submit);
