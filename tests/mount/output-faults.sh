@@ -48,6 +48,8 @@ right_or_error gzip '"do": "gzip"'
 right_or_error no-length '"do": "no_length", "bytes": 500000'
 right_or_error short '"do": "short", "bytes": 500000'
 right_or_error corrupt '"do": "corrupt", "offset": 0'
+right_or_error huge '"do": "huge", "bytes": 1000000000'
+[ "$(du -sm "$T/cache" | cut -f 1)" -lt 100 ] || fail "a model without an end fills the cache: $(du -sm "$T/cache")"
 right_or_error redirect '"do": "redirect", "status": 302, "location": "%GATEWAY%/elsewhere"'
 
 forever=0

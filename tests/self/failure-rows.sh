@@ -1,5 +1,5 @@
-# Which test shows what about money. Every failure in which a purchase could be paid twice, or be lost
-# after it was paid, and where it is tested: this checks that those tests are there.
+# Which test shows what about money and the key. Every failure in which a purchase could be paid twice, or be lost after it was
+# paid, or the key be told to somebody, and where it is tested: this checks that those tests are there.
 #
 # A test is unit/FILE:NAME, or mount/FILE with words that must stand in it.
 set -euo pipefail
@@ -37,6 +37,15 @@ table() {
 14 two drivers, one state directory         mount/store-faults is in use by process
 15 killed between answer and commit         mount/crash-points passed fdatasync
 15 killed between answer and commit         mount/store-faults the answer that neither disk nor memory kept
+16 redirects of the gateway                 mount/network-trust Redirects of the gateway itself
+16 redirects of the gateway                 unit/test_http:redirects_are_not_followed
+17 URLs that lead elsewhere                 mount/network-trust A model elsewhere is refused, without a connection
+17 URLs that lead elsewhere                 mount/network-trust polling_url: another origin is not asked
+17 the address behind the name              unit/test_http_address:addresses
+18 endless JSON                             mount/network-trust Answers without an end
+18 endless JSON                             unit/test_http:endless_answers_are_cut
+18 a model without an end                   mount/output-faults right_or_error huge
+19 where the key could be seen              mount/key is nowhere else
 -  any of it, in any order                  unit/test_history:nothing_is_paid_twice_and_nothing_paid_is_lost
 -  any of it, in any order                  unit/test_job_history:money_is_spent_once_and_every_state_is_explained
 END
@@ -51,7 +60,7 @@ while read -r line; do
 	esac
 	grep -qF -- "$words" "$ROOT/$file" || { echo "not there: $line" && missing=1; }
 done < <(table)
-for row in {1..15}; do
+for row in {1..19}; do
 	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
 done
 exit $missing
