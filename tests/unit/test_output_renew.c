@@ -101,7 +101,7 @@ START_TEST(there_is_no_other_url)
 	finish_failed(&near_one, -EIO);
 	finish_failed(&far_one, -EIO);
 	/* Not asked for again: the next one is told at once. */
-	renews = 0;
+	renews = (bool (*)(void))0;
 	fail_read(0, 100, -EIO);
 	ck_assert_int_eq(atomic_load(&failures), 2);
 	/* It was a mistake of the server's. */
