@@ -46,12 +46,13 @@ static void free_headers(struct request *request)
 	request->headers = NULL;
 }
 
-/* Handles are dear to make. A submission has one of its own, which nothing was sent with before. */
+/* Handles are dear to make. One whose transfer broke is not kept: after HTTP/2 connections that
+ * died, such a handle was seen to refuse being set up for another kind of request. */
 static void put_easy(struct request *request)
 {
 	struct http *http = request->http;
 
-	if (!request->kind->patient && http->spare_count < HTTP_SPARES) {
+	if (request->kind->frequent && request->whole && http->spare_count < HTTP_SPARES) {
 		curl_easy_reset(request->easy);
 		http->spares[http->spare_count++] = request->easy;
 	} else {
@@ -63,7 +64,7 @@ static CURL *take_easy(const struct request *request)
 {
 	struct http *http = request->http;
 
-	if (!request->kind->patient && http->spare_count)
+	if (request->kind->frequent && http->spare_count)
 		return http->spares[--http->spare_count];
 	return curl_easy_init();
 }
@@ -275,6 +276,7 @@ static void transfer_ended(struct request *request, CURLcode code)
 	enum remote_fault fault = http_fault_of(request, code);
 	long http_status = 0;
 
+	request->whole = code == CURLE_OK;
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
 	curl_multi_remove_handle(request->http->multi, request->easy);
 	if (request->kind->again && request->kind->again(request, fault, http_status)) {

@@ -32,7 +32,8 @@ struct request_kind {
 	void (*finish)(struct request *request, enum remote_fault fault, long http_status,
 		       const char *detail);
 	void (*free)(struct request *request);
-	bool patient; /* once sent, it is given time to be answered when the driver ends */
+	bool patient;  /* once sent, it is given time to be answered when the driver ends */
+	bool frequent; /* its handles are kept for the next ones of its kind */
 };
 
 /* Whom a request may connect to. */
@@ -56,6 +57,7 @@ struct request {
 	CURLcode setup; /* the first option that could not be set */
 	struct curl_slist *headers;
 	size_t header_bytes;
+	bool whole;        /* its transfer ended as it should */
 	bool sent;         /* the request may have left */
 	bool out_of_reach; /* an address was refused */
 	bool decided;      /* a callback ended it: with this */
@@ -73,7 +75,7 @@ struct http {
 	struct http_conf conf;     /* strings are ours */
 	bool local;                /* the gateway is on loopback */
 	CURLM *multi;              /* network thread, but for its wake-up */
-	CURL *spares[HTTP_SPARES]; /* network thread: without a transfer or options */
+	CURL *spares[HTTP_SPARES]; /* network thread: for frequent kinds */
 	unsigned spare_count;
 	pthread_t thread;
 	bool again; /* network thread: it asked something of itself in this round */

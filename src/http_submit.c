@@ -174,6 +174,7 @@ static const struct request_kind status_kind = {
 	.receive = receive,
 	.finish = finish,
 	.free = free_ask,
+	.frequent = true,
 };
 
 int http_submit(void *ctx, const struct remote_submit *submit)
