@@ -3,6 +3,8 @@
 
 sandbox_start
 driver_start
+# libfuse says so when the kernel ends a mount in the middle of a read of the device.
+expect_log '^fuse: reading device: Software caused connection abort'
 expect_log '^pixal3dfs: warn: .*([Uu]ncertain|UNCERTAIN|may have|under way|in flight)'
 
 complete_job model
