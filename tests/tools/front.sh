@@ -77,9 +77,13 @@ front_start() { # port certificate
 }
 
 front_shows() { # certificate
+	local worker
+	worker=$(pgrep -P "$FRONT_PID")
 	front_install "$1"
 	kill -HUP "$FRONT_PID"
 	await 10 front_serves "$1"
+	# Until it is gone the old one may take a connection, and shows what it has.
+	await 10 is_gone "$worker"
 }
 
 # Its worker dies, with all connections; another one takes its place.
