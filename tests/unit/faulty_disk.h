@@ -8,6 +8,8 @@
 #ifndef FAULTY_DISK_H
 #define FAULTY_DISK_H
 
+#include "faulty_vfs.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -30,9 +32,6 @@ static sqlite3_int64 log_synced;     /* so much of the log has reached the disk 
 static int power_cut_in;             /* writes of the log until it is copied in one; 0: never */
 static bool power_cut_loses;         /* then, and in crash(): what was not synced is lost */
 static char power_cut[DISK_DIR_MAX]; /* the copy; empty: it has not happened */
-static const sqlite3_io_methods *real_methods;
-static sqlite3_io_methods methods;
-static sqlite3_vfs faulty, *real;
 
 static inline void copy_file(const char *from, const char *to)
 {
@@ -107,7 +106,7 @@ static inline void lose_unsynced(const char *dir)
 		ck_assert_int_eq(truncate(path, log_synced), 0);
 }
 
-static inline int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
+static int faulty_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 offset)
 {
 	if (disk_full)
 		return SQLITE_FULL;
@@ -121,7 +120,7 @@ static inline int faulty_write(sqlite3_file *file, const void *data, int len, sq
 	return real_methods->xWrite(file, data, len, offset);
 }
 
-static inline int faulty_sync(sqlite3_file *file, int flags)
+static int faulty_sync(sqlite3_file *file, int flags)
 {
 	if (disk_broken)
 		return SQLITE_IOERR_FSYNC;
@@ -129,33 +128,9 @@ static inline int faulty_sync(sqlite3_file *file, int flags)
 	return real_methods->xSync(file, flags);
 }
 
-static inline int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-			      int *out)
-{
-	int rc = real->xOpen(real, name, file, flags, out);
-
-	(void)vfs;
-	if (rc != SQLITE_OK || !(flags & SQLITE_OPEN_WAL))
-		return rc;
-	if (!real_methods) {
-		real_methods = file->pMethods;
-		methods = *real_methods;
-		methods.xWrite = faulty_write;
-		methods.xSync = faulty_sync;
-	}
-	file->pMethods = &methods;
-	return rc;
-}
-
 static inline void make_disk(void)
 {
-	if (real)
-		return;
-	real = sqlite3_vfs_find(NULL);
-	faulty = *real;
-	faulty.zName = "faulty";
-	faulty.xOpen = faulty_open;
-	ck_assert_int_eq(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
+	faulty_register();
 }
 
 #endif

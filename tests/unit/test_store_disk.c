@@ -1,4 +1,5 @@
 /* store: a change that the disk refused never was, then and after a crash. */
+#include "faulty_vfs.h"
 #include "store_fixture.h"
 
 #include <errno.h>
@@ -8,10 +9,6 @@
 #include <stdatomic.h>
 
 /* Faults of the disk, between SQLite's log and the system. */
-static sqlite3_vfs faulty;
-static sqlite3_vfs *real;
-static sqlite3_io_methods methods;
-static const sqlite3_io_methods *real_methods;
 static atomic_int fail_writes, fail_syncs, hold_syncs;
 static atomic_int faults;
 static sem_t syncing, go_on;
@@ -40,32 +37,11 @@ static int faulty_sync(sqlite3_file *file, int flags)
 	return real_methods->xSync(file, flags);
 }
 
-static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
-{
-	int rc = real->xOpen(real, name, file, flags, out);
-
-	(void)vfs;
-	if (rc != SQLITE_OK || !(flags & SQLITE_OPEN_WAL))
-		return rc;
-	if (!real_methods) {
-		real_methods = file->pMethods;
-		methods = *real_methods;
-		methods.xWrite = faulty_write;
-		methods.xSync = faulty_sync;
-	}
-	file->pMethods = &methods;
-	return rc;
-}
-
 static void setup_faulty(void)
 {
-	real = sqlite3_vfs_find(NULL);
-	faulty = *real;
-	faulty.zName = "faulty";
-	faulty.xOpen = faulty_open;
 	sem_init(&syncing, 0, 0);
 	sem_init(&go_on, 0, 0);
-	ck_assert_int_eq(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
+	faulty_register();
 	setup();
 }
 
