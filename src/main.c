@@ -312,7 +312,8 @@ static int serve(struct driver *driver)
 		return fail("no memory");
 	int r = fuse_session_loop_mt(driver->session, loop);
 	fuse_loop_cfg_destroy(loop);
-	/* A forced unmount, or a lazy one that meets a read of the device: an end like any other. */
+	/* A forced unmount, or a lazy one that meets a read of the device: an end like any other.
+	 */
 	if (r == -ECONNABORTED)
 		return 0;
 	return r < 0 ? fail("serving ended: %s", strerror(-r)) : 0;
