@@ -17,13 +17,6 @@ start() { # command...
 	PID=$!
 }
 
-# It sleeps inside of a system call on the mount (read, or write for the shell's echo).
-is_blocked() { # pid
-	local call rest
-	read -r call rest <"/proc/$1/syscall"
-	case $call in 0 | 1 | 3 | 17 | 74) grep -q '^State:[[:space:]]*[SD]' "/proc/$1/status" ;; *) false ;; esac
-}
-
 gone_after() { # signal pid what
 	local start
 	start=$EPOCHREALTIME

@@ -101,6 +101,13 @@ json_is() { # file filter value
 	[ "$(jq -r "$2" "$1" 2>/dev/null)" = "$3" ]
 }
 
+# It sleeps inside of a system call on the mount (read, or write for the shell's echo).
+is_blocked() { # pid
+	local call rest
+	read -r call rest <"/proc/$1/syscall"
+	case $call in 0 | 1 | 3 | 17 | 74) grep -q '^State:[[:space:]]*[SD]' "/proc/$1/status" ;; *) false ;; esac
+}
+
 listed() { # directory name
 	find "$1/" -maxdepth 1 -name "$2" | grep -q .
 }

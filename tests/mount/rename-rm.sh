@@ -26,6 +26,7 @@ eq "$(stat -c %s "$M/jobs")" "$(wc -c < <(cat "$M/jobs"))" "the size of jobs aft
 # A wait goes on through a rename.
 cat "$M/three/wait" >"$T/waited" &
 waiter=$!
+await 10 is_blocked $waiter
 mv "$M/three" "$M/four"
 advance COMPLETED "$(cat "$M/four/request_id")"
 await 10 is_gone $waiter
