@@ -144,6 +144,7 @@ cp "$T/dog.json" "$M/new/"
 id=$(cat "$M/by-name/dog/request_id")
 cat "$M/$id/wait" >"$T/waited" 2>&1 &
 waiter=$!
+await 10 is_blocked $waiter
 driver_kill
 await 5 is_gone $waiter
 advance COMPLETED "$id"
