@@ -103,9 +103,9 @@ histories: $(B)/unit/test_job_history $(B)/unit/test_history
 demo: all
 	B=$(B) contrib/demo
 
+# PARTS="cold meta" runs these alone; all of them are named in tests/bench/run.
 bench: all
-	B=$(B) tests/bench/run
-	B=$(B) tests/bench/books
+	B=$(B) tests/bench/run $(PARTS)
 
 layers:
 	tests/layers

@@ -1,29 +1,20 @@
 #!/bin/bash
-# tests/bench/books - the scale of the books: 100 000 jobs at rest, and 10 000 in flight.
+# tests/bench/books.sh - the scale of the books: 100 000 jobs at rest, and 10 000 in flight.
 #
 # At rest: the time until the mount serves, and the driver's memory then, after listing every job, and after reading `jobs`.
 # In flight: requests of the sandbox that stay QUEUED, polled every 10 seconds: the driver's share of one core, its connections,
 # and the most polls in a second after a restart beside the average, which is what a storm would show in.
 #
-# Environment: B build directory (build), AT_REST (100000), IN_FLIGHT (10000), WATCH seconds of each measurement in flight (30).
-set -Eeuo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-cd "$root"
-B=${B:-build}
-B=$(mkdir -p "$B/bench" && cd "$B" && pwd)
-T=$B/bench/books
+# Environment: AT_REST (100000), IN_FLIGHT (10000), WATCH seconds of each measurement in flight (30).
+. "$(dirname "$0")/lib.sh"
 AT_REST=${AT_REST:-100000} IN_FLIGHT=${IN_FLIGHT:-10000} WATCH=${WATCH:-30}
-rm -rf --one-file-system "$T"
-mkdir -p "$T"
-command -v sqlite3 >"$T/which" || { echo "bench: NOTHING MEASURED: no sqlite3 here"; exit 0; }
-# shellcheck source=tests/mount/lib.sh
-. "$root/tests/mount/lib.sh"
+command -v sqlite3 >"$T/which" || { echo "books: NOTHING MEASURED: no sqlite3 here"; exit 0; }
 
-row() { # text value target
+figure() { # text value target
 	printf '%-58s %12s   %s\n' "$@"
 }
 
-memory() { # VmRSS|VmHWM
+memory_of() { # VmRSS|VmHWM
 	awk -v what="$1:" '$1 == what { printf "%.0f MiB", $2 / 1024 }' "/proc/$DRIVER_PID/status"
 }
 
@@ -31,8 +22,7 @@ cpu_ticks() {
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$DRIVER_PID/stat"
 }
 
-echo "load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
-
+table
 # --- at rest: one real job, copied in the books
 sandbox_start
 driver_start
@@ -48,13 +38,13 @@ sqlite3 "$T/state/jobs.db" "
 	INSERT INTO log SELECT n, position, line FROM log, n WHERE number = 1;"
 start=$EPOCHREALTIME
 driver_start
-row "mount with $AT_REST jobs, ms" "$(milliseconds "$start")" "< 2000"
-row "resident then" "$(memory VmRSS)" "< 120 MiB"
+figure "mount with $AT_REST jobs, ms" "$(milliseconds "$start")" "< 2000"
+figure "resident then" "$(memory_of VmRSS)" "< 120 MiB"
 eq "$(find "$M/" -maxdepth 1 -name 'pixal3d_*' | wc -l)" "$AT_REST" "jobs listed"
-row "resident after a listing" "$(memory VmRSS)" ""
+figure "resident after a listing" "$(memory_of VmRSS)" ""
 wc -l <"$M/jobs" >"$T/lines"
-row "resident after reading jobs" "$(memory VmRSS)" ""
-row "at its most" "$(memory VmHWM)" ""
+figure "resident after reading jobs" "$(memory_of VmRSS)" ""
+figure "at its most" "$(memory_of VmHWM)" ""
 driver_stop
 sandbox_stop
 
@@ -86,14 +76,13 @@ seq -f '{"image_url": "https://images.example/%.0f.png"}' "$IN_FLIGHT" >"$T/many
 start=$EPOCHREALTIME
 cp "$T/many.jsonl" "$M/new/"
 await 240 all_accepted
-row "$IN_FLIGHT jobs submitted from one list, ms" "$(milliseconds "$start")" ""
+figure "$IN_FLIGHT jobs submitted from one list, ms" "$(milliseconds "$start")" ""
 sleep 10
 in_flight "$IN_FLIGHT in flight"
-row "connections to the gateway" \
+figure "connections to the gateway" \
 	"$(ss -Htnp state established "dport = :${GATEWAY##*:}" | grep -c "pid=$DRIVER_PID,")" "<= 8"
-row "resident" "$(memory VmRSS)" ""
+figure "resident" "$(memory_of VmRSS)" ""
 driver_stop
 driver_start
 in_flight "after a restart"
 driver_stop
-echo "load after: $(cut -d ' ' -f 1-3 /proc/loadavg)"
