@@ -121,14 +121,16 @@ lint:
 format:
 	clang-format -i $(SOURCES)
 
+# mount(8) looks for its helpers in /sbin, by either name of the type.
+HELPERS := mount.pixal3dfs mount.fuse.pixal3dfs
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/
-	ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/mount.pixal3dfs
+	for helper in $(HELPERS); do ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/$$helper; done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox
-	rm -f $(DESTDIR)$(SBINDIR)/mount.pixal3dfs
+	rm -f $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%)
 
 clean:
 	rm -rf build

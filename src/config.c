@@ -1,4 +1,7 @@
-#include "config.h"
+/*
+ * config - our own options, and what follows from them; the command line is config_line.c
+ */
+#include "config_internal.h"
 
 #include "api.h"
 
@@ -18,7 +21,7 @@ struct option {
 	const char *help; /* NULL: taken, and not worth a line */
 };
 
-static int set_string(char **field, const char *value)
+int config_set_string(char **field, const char *value)
 {
 	free(*field);
 	*field = strdup(value);
@@ -32,7 +35,7 @@ static int set_path(char **field, const char *value)
 	if (!*value)
 		return -EINVAL;
 	if (value[0] == '/')
-		return set_string(field, value);
+		return config_set_string(field, value);
 	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&path, "%s/%s", cwd, value) < 0)
 		return -EINVAL;
 	free(*field);
@@ -171,7 +174,7 @@ static int set_ro(struct config *config, const char *value)
 	return fuse_opt_add_arg(&config->fuse, "-oro") ? -ENOMEM : 0;
 }
 
-static int set_debug(struct config *config, const char *value)
+int config_set_debug(struct config *config, const char *value)
 {
 	(void)value;
 	config->debug = true;
@@ -205,91 +208,31 @@ static const struct option options[] = {
 	{ "ready_fd", true, set_ready_fd,
 	  "N  a newline is written to this descriptor when the mount serves" },
 	{ "ro", false, set_ro, "never spend: nothing can be written" },
-	{ "debug", false, set_debug, "trace every request of the kernel (implies -f)" },
+	{ "debug", false, config_set_debug, "trace every request of the kernel (implies -f)" },
 };
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
 
-/* Passed to the mount itself. */
-static const char *const mount_options[] = { "allow_other", "allow_root", "noexec", "exec",
-					     "nosuid",      "suid",       "nodev",  "dev",
-					     "noatime",     "sync",       "async",  "dirsync",
-					     "rw" };
-/* Of mount(8), fstab and systemd: nothing to us. */
-static const char *const foreign_options[] = {
-	"_netdev",    "nofail",   "noauto",     "auto",        "user",     "users",
-	"nouser",     "owner",    "group",      "defaults",    "atime",    "relatime",
-	"norelatime", "diratime", "nodiratime", "strictatime", "lazytime", "nolazytime"
-};
-
-static bool is_one_of(const char *name, const char *const *list, size_t count)
+int config_set_option(struct config *config, const char *name, const char *value,
+		      char error[CONFIG_ERROR_MAX])
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	return false;
-}
-#define IS_ONE_OF(name, list) is_one_of(name, list, sizeof(list) / sizeof((list)[0]))
-
-static int add_mount_option(struct config *config, const char *option)
-{
-	char *arg = NULL;
-	int r = asprintf(&arg, "-o%s", option) < 0 || fuse_opt_add_arg(&config->fuse, arg) ? -ENOMEM
-											   : 0;
-	free(arg);
-	return r;
-}
-
-static int take_option(struct config *config, char *text, bool sloppy, char error[CONFIG_ERROR_MAX])
-{
-	if (strncmp(text, "x-", 2) == 0 || strncmp(text, "comment=", 8) == 0 ||
-	    IS_ONE_OF(text, foreign_options))
-		return 0;
-	if (IS_ONE_OF(text, mount_options))
-		return add_mount_option(config, text);
-	char *value = strchr(text, '=');
-	if (value)
-		*value++ = '\0';
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+	for (size_t i = 0; i < OPTIONS; i++) {
 		const struct option *option = &options[i];
-		if (strcmp(option->name, text) != 0)
+		if (strcmp(option->name, name) != 0)
 			continue;
 		if (option->has_value == (value != NULL) && option->set(config, value) == 0)
 			return 0;
 		snprintf(error, CONFIG_ERROR_MAX, "option %s%s%s is not right; it takes: %s%s%s",
-			 text, value ? "=" : "", value ? value : "", text,
+			 name, value ? "=" : "", value ? value : "", name,
 			 option->has_value ? "=" : "", option->help);
 		return -EINVAL;
 	}
-	if (sloppy)
-		return 0;
-	snprintf(error, CONFIG_ERROR_MAX, "unknown option %s (pixal3dfs --help lists them)", text);
-	return -EINVAL;
+	return -ENOENT;
 }
 
-/* The comma of `poll=5,10` is part of the value: no option is a number. */
-static char *next_option(char **rest)
+void config_guess_option(struct guess *guess)
 {
-	char *option = *rest, *comma = strchr(option, ',');
-	if (comma && strncmp(option, "poll=", 5) == 0 &&
-	    (comma[1] == '.' || (comma[1] >= '0' && comma[1] <= '9')))
-		comma = strchr(comma + 1, ',');
-	*rest = comma ? comma + 1 : NULL;
-	if (comma)
-		*comma = '\0';
-	return option;
-}
-
-static int take_options(struct config *config, const char *list, bool sloppy,
-			char error[CONFIG_ERROR_MAX])
-{
-	char *copy = strdup(list), *rest = copy;
-	int r = copy ? 0 : -ENOMEM;
-	while (r == 0 && rest) {
-		char *option = next_option(&rest);
-		if (*option)
-			r = take_option(config, option, sloppy, error);
-	}
-	free(copy);
-	return r;
+	for (size_t i = 0; i < OPTIONS; i++)
+		guess_consider(guess, options[i].name);
 }
 
 /* Where things are */
@@ -299,7 +242,7 @@ static int set_home(struct config *config)
 	/* mount(8) takes HOME away. */
 	const char *home = getenv("HOME");
 	const struct passwd *user = home && *home ? NULL : getpwuid(getuid());
-	return set_string(&config->home, user ? user->pw_dir : home && *home ? home : "/");
+	return config_set_string(&config->home, user ? user->pw_dir : home && *home ? home : "/");
 }
 
 /* DIR/pixal3dfs/SOURCE: jobs of different gateways are kept apart. */
@@ -344,7 +287,7 @@ static int set_source(struct config *config, char error[CONFIG_ERROR_MAX])
 	return config->gateway ? 0 : -EINVAL;
 }
 
-static int set_places(struct config *config, const char *mountpoint, char error[CONFIG_ERROR_MAX])
+int config_set_places(struct config *config, const char *mountpoint, char error[CONFIG_ERROR_MAX])
 {
 	int r = set_source(config, error);
 	if (r)
@@ -357,7 +300,7 @@ static int set_places(struct config *config, const char *mountpoint, char error[
 	return 0;
 }
 
-static void set_defaults(struct config *config)
+void config_set_defaults(struct config *config)
 {
 	*config = (struct config){ .engine = { .sched = sched_policy_default(),
 					       .max_submissions = 4,
@@ -371,107 +314,11 @@ static void set_defaults(struct config *config)
 				   .ready_fd = -1 };
 }
 
-static bool called_as_helper(const char *argv0)
-{
-	const char *slash = strrchr(argv0, '/');
-	return strncmp(slash ? slash + 1 : argv0, "mount.", 6) == 0;
-}
-
-/* -f is "fake" for mount(8) and "foreground" for the program. */
-static int take_flag(struct config *config, bool helper, int flag, char error[CONFIG_ERROR_MAX])
-{
-	switch (flag) {
-	case 'f':
-		if (helper)
-			config->action = CONFIG_NOTHING;
-		config->foreground = true;
-		return 0;
-	case 'd': return set_debug(config, NULL);
-	case 'h': config->action = CONFIG_HELP; return 0;
-	case 'V': config->action = CONFIG_VERSION; return 0;
-	case 'n':
-	case 'v':
-	case 's': return 0;
-	default:
-		snprintf(error, CONFIG_ERROR_MAX,
-			 "unknown option -%c (pixal3dfs --help lists them)", flag);
-		return -EINVAL;
-	}
-}
-
-struct words {
-	const char *word[2];
-	int count;
-	bool sloppy;
-	const char *lists[64];
-	int list_count;
-};
-
-static int take_argument(struct config *config, bool helper, char ***argv, struct words *words,
-			 char error[CONFIG_ERROR_MAX])
-{
-	const char *arg = **argv;
-	if (strcmp(arg, "--help") == 0)
-		return take_flag(config, helper, 'h', error);
-	if (strcmp(arg, "--version") == 0)
-		return take_flag(config, helper, 'V', error);
-	if (arg[0] != '-' || !arg[1]) {
-		if (words->count < 2)
-			words->word[words->count] = arg;
-		words->count++;
-		return 0;
-	}
-	for (const char *flag = arg + 1; *flag; flag++) {
-		if (*flag == 'o' || *flag == 't' || *flag == 'N') {
-			const char *value = flag[1] ? flag + 1 : *++*argv;
-			if (!value) {
-				snprintf(error, CONFIG_ERROR_MAX, "-%c needs a value", *flag);
-				return -EINVAL;
-			}
-			if (*flag == 'o' && words->list_count < 64)
-				words->lists[words->list_count++] = value;
-			return 0;
-		}
-		words->sloppy |= *flag == 's';
-		int r = take_flag(config, helper, *flag, error);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-int config_parse(struct config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX])
-{
-	struct words words = { 0 };
-	bool helper = argc > 0 && called_as_helper(argv[0]);
-	set_defaults(config);
-	if (fuse_opt_add_arg(&config->fuse, "pixal3dfs"))
-		return -ENOMEM;
-	for (char **arg = argv + 1; *arg; arg++) {
-		int r = take_argument(config, helper, &arg, &words, error);
-		if (r)
-			return r;
-	}
-	if (config->action == CONFIG_HELP || config->action == CONFIG_VERSION)
-		return 0;
-	if (words.count != 2) {
-		snprintf(error, CONFIG_ERROR_MAX,
-			 "usage: pixal3dfs SOURCE MOUNTPOINT [-f] [-o OPTION,...]\n"
-			 "SOURCE is pixal3d, sandbox or a gateway's URL; --help says more");
-		return -EINVAL;
-	}
-	int r = set_string(&config->source, words.word[0]);
-	for (int i = 0; i < words.list_count && r == 0; i++)
-		r = take_options(config, words.lists[i], words.sloppy, error);
-	return r ? r : set_places(config, words.word[1], error);
-}
-
 void config_release(struct config *config)
 {
-	char *strings[] = {
-		config->source,    config->mountpoint, config->gateway,  config->home,
-		config->state_dir, config->cache_dir,  config->key_file, config->ca_file
-	};
+	char *strings[] = { config->source,    config->mountpoint, config->namespace,
+			    config->gateway,   config->home,       config->state_dir,
+			    config->cache_dir, config->key_file,   config->ca_file };
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
 	fuse_opt_free_args(&config->fuse);
@@ -492,7 +339,7 @@ char *config_help(void)
 	      "-f          stay in the foreground, log to the terminal\n"
 	      "-o          options, separated by commas:\n",
 	      out);
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	for (size_t i = 0; i < OPTIONS; i++)
 		fprintf(out, "    %s%s%s\n", options[i].name, options[i].has_value ? "=" : "  ",
 			options[i].help);
 	fputs("    allow_other, noexec, nosuid, nodev... as for every mount\n\n"

@@ -31,6 +31,7 @@ struct config {
 	enum config_action action;
 	char *source;     /* as given */
 	char *mountpoint; /* absolute */
+	char *namespace;  /* file of the mount namespace to mount in; NULL: our own */
 	bool sandbox;     /* SOURCE is `sandbox`: start one */
 	char *gateway;    /* api_gateway(SOURCE); NULL for the sandbox */
 	char *home;
@@ -46,6 +47,7 @@ struct config {
 	enum log_level log_level;
 	int ready_fd; /* told when the mount serves; -1: none */
 	bool foreground;
+	bool verbose;          /* say what was mounted where */
 	bool debug;            /* libfuse's own trace */
 	struct fuse_args fuse; /* argv for libfuse: program name and mount options */
 };

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 static const struct {
 	const char *name;
@@ -19,11 +23,23 @@ static const struct {
 
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool use_syslog;
+static bool to_journal;
+
+/* systemd names in $JOURNAL_STREAM the stream that it reads from a service. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat st;
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
 
 void log_setup(enum log_level level, bool to_syslog)
 {
 	threshold = level;
 	use_syslog = to_syslog;
+	to_journal = !to_syslog && stderr_is_journal();
 	if (to_syslog)
 		openlog("pixal3dfs", LOG_PID, LOG_DAEMON);
 }
@@ -57,6 +73,8 @@ __attribute__((format(printf, 3, 0))) static void emit(enum log_level level, int
 	const char *colon = error ? ": " : "";
 	if (use_syslog)
 		syslog(levels[level].priority, "%s%s%s", line, colon, reason);
+	else if (to_journal)
+		fprintf(stderr, "<%d>%s%s%s\n", levels[level].priority, line, colon, reason);
 	else
 		fprintf(stderr, "pixal3dfs: %s: %s%s%s\n", levels[level].name, line, colon, reason);
 	errno = saved;

@@ -1,7 +1,8 @@
 /*
  * log - what the driver tells its operator
  *
- * Role:    levelled lines to stderr (foreground) or syslog (background).
+ * Role:    levelled lines to stderr (foreground; with their priority when that is the journal) or
+ *          syslog (background).
  * Threads: any thread may call; one call is one line.
  * Owns:    the process's level and destination, the one process-wide state of the driver.
  *

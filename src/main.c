@@ -11,22 +11,24 @@
 #include "http.h"
 #include "key.h"
 #include "log.h"
+#include "mountpoint.h"
 #include "notify.h"
 #include "output.h"
+#include "service.h"
 #include "spawn.h"
 #include "store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <malloc.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -122,6 +124,8 @@ static void serving(void *ctx)
 			log_warn("ready_fd: %s", strerror(errno));
 		close(driver->config.ready_fd);
 	}
+	service_notify("READY=1\nSTATUS=%s on %s", driver->config.source,
+		       driver->config.mountpoint);
 	if (driver->parent < 0)
 		return;
 	log_setup(driver->config.log_level, true);
@@ -160,22 +164,22 @@ static int make_dirs(char *path)
 	return 0;
 }
 
-static int check_mountpoint(const struct config *config)
+/* For mount -N: from here on the files are those of that namespace. */
+static int enter_namespace(const char *file)
 {
-	struct stat st;
-	if (stat(config->mountpoint, &st))
-		return fail("%s: %s", config->mountpoint, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return fail("%s: not a directory", config->mountpoint);
-	DIR *dir = opendir(config->mountpoint);
-	if (!dir)
-		return fail("%s: %s", config->mountpoint, strerror(errno));
-	int entries = 0;
-	while (entries < 3 && readdir(dir))
-		entries++;
-	closedir(dir);
-	return entries < 3 ? 0
-			   : fail("%s: not empty, its files would be hidden", config->mountpoint);
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 || setns(fd, CLONE_NEWNS) ? fail("%s: %s", file, strerror(errno)) : 0;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int prepare_mountpoint(struct config *config)
+{
+	char error[MOUNTPOINT_ERROR_MAX];
+	if (config->namespace && enter_namespace(config->namespace))
+		return -1;
+	return mountpoint_prepare(&config->mountpoint, error) ? fail("%s", error) : 0;
 }
 
 static int find_key(struct driver *driver)
@@ -321,11 +325,13 @@ static int serve(struct driver *driver)
 
 static void end(struct driver *driver)
 {
+	service_notify("STOPPING=1");
 	if (driver->network)
 		fs_stop(driver->fs);
 	notify_stop(driver->notify);
 	if (driver->handlers)
 		fuse_remove_signal_handlers(driver->session);
+	signal(SIGTERM, SIG_IGN); /* at a shutdown it comes again: not into the grace period */
 	if (driver->mounted)
 		fuse_session_unmount(driver->session);
 	if (driver->network)
@@ -345,7 +351,7 @@ static void end(struct driver *driver)
 static int run(struct driver *driver)
 {
 	struct config *config = &driver->config;
-	int r = check_mountpoint(config);
+	int r = prepare_mountpoint(config);
 	if (!r)
 		r = find_key(driver);
 	if (!r)
@@ -384,6 +390,14 @@ static int wait_for_child(int pipe, pid_t child)
 	return CONFIG_EXIT_FAIL;
 }
 
+static int tell_mounted(const struct config *config)
+{
+	if (config->verbose)
+		printf("pixal3dfs: %s mounted on %s, books in %s\n", config->source,
+		       config->mountpoint, config->state_dir);
+	return 0;
+}
+
 static int daemonize(struct driver *driver)
 {
 	int ends[2];
@@ -394,7 +408,8 @@ static int daemonize(struct driver *driver)
 	pid_t child = fork();
 	if (child != 0) {
 		close(ends[1]);
-		return child < 0 ? CONFIG_EXIT_FAIL : wait_for_child(ends[0], child);
+		int r = child < 0 ? CONFIG_EXIT_FAIL : wait_for_child(ends[0], child);
+		return r ? r : tell_mounted(&driver->config);
 	}
 	close(ends[0]);
 	setsid();

@@ -1,5 +1,7 @@
 #include "params.h"
 
+#include "guess.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -181,46 +183,12 @@ static int take(struct params *params, const struct params_spec *spec, json_t *v
 
 /* Unknown names. */
 
-#define NAME_MAX_LEN 40
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-	size_t d = a < b ? a : b;
-	return d < c ? d : c;
-}
-
-/* Levenshtein's; both are shorter than NAME_MAX_LEN. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_LEN + 1], len = strlen(b);
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < len; j++) {
-			size_t above = row[j + 1];
-			row[j + 1] = least(above + 1, row[j] + 1, diagonal + (a[i] != b[j]));
-			diagonal = above;
-		}
-	}
-	return row[len];
-}
-
 static const char *nearest(const char *name)
 {
-	const char *best = NULL;
-	size_t least_edits = 2 + strlen(name) / 4;
-	if (strlen(name) >= NAME_MAX_LEN)
-		return NULL;
-	for (size_t i = 0; i < SPECS; i++) {
-		size_t edits = edit_distance(name, specs[i].name);
-		if (edits < least_edits) {
-			least_edits = edits;
-			best = specs[i].name;
-		}
-	}
-	return best;
+	struct guess guess = guess_start(name);
+	for (size_t i = 0; i < SPECS; i++)
+		guess_consider(&guess, specs[i].name);
+	return guess.best;
 }
 
 static int take_all(struct params *params, json_t *object, char error[PARAMS_ERROR_MAX])

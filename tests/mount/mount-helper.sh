@@ -5,29 +5,26 @@
 unshare -m true 2>"$T/unshare" || skip "no private mount namespace: $(cat "$T/unshare")"
 
 # What a package would contain.
-install_to() { # make arguments
-	make -s -C "$ROOT" B="$B" -o all install "$@" >"$T/make" 2>&1 || fail "make install: $(cat "$T/make")"
-}
-install_to DESTDIR="$T/package"
+make -s -C "$ROOT" B="$B" -o all install DESTDIR="$T/package" >"$T/make" 2>&1 || fail "make install: $(cat "$T/make")"
 for program in pixal3dfs pixal3d-sandbox; do
 	[ -x "$T/package/usr/local/bin/$program" ] || fail "make install installs no $program"
 done
-eq "$(readlink "$T/package/sbin/mount.pixal3dfs")" /usr/local/bin/pixal3dfs "the mount helper"
+for link in mount.pixal3dfs mount.fuse.pixal3dfs; do
+	eq "$(readlink "$T/package/sbin/$link")" /usr/local/bin/pixal3dfs "the mount helper $link"
+done
 make -s -C "$ROOT" B="$B" uninstall DESTDIR="$T/package"
 eq "$(find "$T/package" ! -type d)" '' "what make uninstall leaves"
 
-# Installed below $T, and in a mount namespace of its own /sbin has the helper.
-mkdir "$T/sbin" "$T/real-sbin"
-install_to PREFIX="$T/prefix" SBINDIR="$T/sbin"
+# Installed below $T, and in a mount namespace of its own /sbin has the helpers.
+# shellcheck source=../tools/sbin.sh
+. "$ROOT/tests/tools/sbin.sh"
+install_below "$T/prefix" || fail "make install"
 helper() { # command...: where mount(8) finds the helper
 	# shellcheck disable=SC2016
 	PATH=$T/prefix/bin:$PATH "$ROOT/tests/tools/private" -- bash -c '
 		set -e
-		sbin=$(readlink -f /sbin)
-		mount --bind "$sbin" "$T/real-sbin"
-		mount -t tmpfs none "$sbin"
-		ln -s "$T"/real-sbin/* "$sbin/"
-		ln -sf "$(readlink "$T/sbin/mount.pixal3dfs")" "$sbin/mount.pixal3dfs"
+		. "$ROOT/tests/tools/sbin.sh"
+		sbin_with_helpers "$T/prefix"
 		"$@"' - "$@"
 }
 
@@ -74,6 +71,17 @@ succeeds "mount with options of fstab" '
 	umount "$M"'
 posts_are 1 "after a read-only mount"
 
+# The type as it shows in /proc/mounts; -v tells, -n and -s are taken; no remount, nor silently another mount.
+# shellcheck disable=SC2016
+succeeds "mount -t fuse.pixal3dfs" '
+	mount -v -n -s -t fuse.pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS,colour=blue,noatime,user,users,group"
+	findmnt -n -o OPTIONS "$M" | grep noatime
+	if mount -o remount,ro "$M" 2>"$T/remount"; then exit 1; fi
+	grep "umount DIR && mount DIR" "$T/remount"
+	grep "$M fuse.pixal3dfs rw" /proc/mounts
+	umount "$M"'
+matches "$(cat "$T/helped")" "mounted on $M" "what -v says"
+
 # /etc/fstab as it is written by hand.
 # shellcheck disable=SC2016
 succeeds "mount by fstab" '
@@ -102,6 +110,33 @@ fails "mount with a key that all may read" 32 'key' mount -t pixal3dfs "$GATEWAY
 chmod 600 "$T/key"
 mkdir "$T/full" && : >"$T/full/file"
 fails "mount on a directory that is not empty" 32 'empty' mount -t pixal3dfs "$GATEWAY" "$T/full" -o "$OPTIONS"
+
+# mount -N: in the other namespace, and not in ours.
+# shellcheck disable=SC2016
+succeeds "mount in another namespace" '
+	unshare -m --propagation private sleep 60 &
+	other=$!
+	trap "kill $other" EXIT
+	until [ "$(readlink /proc/$other/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.02; done
+	mount -N $other -t pixal3dfs "$GATEWAY" "$M" -o "$OPTIONS"
+	if mountpoint "$M"; then exit 1; fi
+	nsenter -m -t $other cat "$M/README" >"$T/readme"
+	nsenter -m -t $other umount "$M"'
+
+# --version and help need no mount.
+matches "$("$T/prefix/bin/pixal3dfs" --version)" '^pixal3dfs [0-9.]+$' "--version"
+matches "$("$T/prefix/bin/pixal3dfs" -o help)" 'budget=USD' "-o help"
+
+# A dead mount of the same place does not stop mount(8) either.
+# shellcheck disable=SC2016
+succeeds "mount over a dead mount" '
+	echo "$GATEWAY $M pixal3dfs $OPTIONS,noauto 0 0" >"$T/fstab"
+	mount -T "$T/fstab" "$M"
+	kill -9 "$(pgrep -f "mount.pixal3dfs $GATEWAY $M")"
+	for i in $(seq 200); do if ! ls "$M"; then break; fi; sleep 0.02; done
+	mount -T "$T/fstab" "$M"
+	test "$(cat "$M/by-name/helper/status")" = COMPLETED
+	umount "$M"'
 
 # -f is "fake" for mount(8): nothing is mounted.
 # shellcheck disable=SC2016

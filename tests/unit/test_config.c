@@ -38,6 +38,10 @@ static const struct {
 	  NULL },
 	{ { "mount.pixal3dfs", "sandbox", "/mnt", "-t", "pixal3dfs", "-N", "/proc/1/ns/mnt" },
 	  NULL },
+	{ { "mount.fuse.pixal3dfs", "sandbox", "/mnt", "-o",
+	    "defaults,noatime,nodiratime,lazytime,users,user=anna,group,noauto,X-mount.mkdir,"
+	    "x-systemd.requires=network-online.target,default_permissions,silent" },
+	  NULL },
 	{ { "pixal3dfs" }, "usage" },
 	{ { "pixal3dfs", "sandbox" }, "usage" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "extra" }, "usage" },
@@ -46,6 +50,11 @@ static const struct {
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o" }, "-o needs a value" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-x" }, "unknown option -x" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "colour=blue" }, "unknown option colour" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "budgt=3" }, "did you mean budget?" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "nofial" }, "did you mean nofail?" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "--budget=3" }, "unknown option --budget=3" },
+	{ { "mount.pixal3dfs", "sandbox", "/mnt", "-o", "rw,remount" }, "umount DIR && mount DIR" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "auto_unmount" }, "auto_unmount is not there" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll" }, "option poll" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=0" }, "option poll=0" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=5:1" }, "option poll=5:1" },
@@ -145,6 +154,47 @@ START_TEST(f_is_fake_for_mount_and_foreground_for_the_program)
 }
 END_TEST
 
+START_TEST(help_is_an_option_too)
+{
+	static const char *const words[WORDS] = { "mount.pixal3dfs", "sandbox", "/mnt", "-o",
+						  "rw,help" };
+	static const char *const alone[WORDS] = { "pixal3dfs", "-o", "help" };
+	struct config config;
+	ck_assert_int_eq(parse(&config, words), 0);
+	ck_assert_int_eq(config.action, CONFIG_HELP);
+	config_release(&config);
+	ck_assert_int_eq(parse(&config, alone), 0);
+	ck_assert_int_eq(config.action, CONFIG_HELP);
+	config_release(&config);
+}
+END_TEST
+
+/* What libfuse gets is what decides about the mount's flags. */
+START_TEST(options_of_the_mount_itself_go_on)
+{
+	static const char *const words[WORDS] = {
+		"mount.pixal3dfs",
+		"sandbox",
+		"/mnt",
+		"-N",
+		"/proc/1/ns/mnt",
+		"-v",
+		"-o",
+		"noexec,nofail,context=system_u:object_r:mnt_t:s0,ro,_netdev"
+	};
+	static const char *const passed[] = { "-onoexec", "-ocontext=system_u:object_r:mnt_t:s0",
+					      "-oro" };
+	struct config config;
+	ck_assert_msg(parse(&config, words) == 0, "%s", error);
+	ck_assert_int_eq(config.fuse.argc, 1 + ROWS(passed));
+	for (int i = 0; i < ROWS(passed); i++)
+		ck_assert_str_eq(config.fuse.argv[1 + i], passed[i]);
+	ck_assert_str_eq(config.namespace, "/proc/1/ns/mnt");
+	ck_assert(config.verbose && config.engine.read_only);
+	config_release(&config);
+}
+END_TEST
+
 START_TEST(gateways_have_books_of_their_own)
 {
 	static const char *const one[WORDS] = { "pixal3dfs", "https://a.example:444", "/mnt" };
@@ -180,6 +230,8 @@ int main(void)
 	tcase_add_test(tcase, values_arrive);
 	tcase_add_test(tcase, money_arrives);
 	tcase_add_test(tcase, f_is_fake_for_mount_and_foreground_for_the_program);
+	tcase_add_test(tcase, help_is_an_option_too);
+	tcase_add_test(tcase, options_of_the_mount_itself_go_on);
 	tcase_add_test(tcase, gateways_have_books_of_their_own);
 	tcase_add_test(tcase, help_names_every_option_once);
 	suite_add_tcase(suite, tcase);
