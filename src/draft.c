@@ -1,7 +1,7 @@
 #include "draft.h"
-#include "draft_batch.h"
+#include "draft_judge.h"
+#include "draft_shelf.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,30 +9,72 @@
 
 /*
  * State of a draft, all under box->lock:
- *   asked    the content that was last found complete, in canonical form; NULL: none since it was
- * empty job      the job ASKED went to; 0 while nobody knows, or it went to none refusal  what
- * there is to say of ASKED, or of content that can never be right A draft lives while it is linked
- * or held. It is in the box's list as long as it lives.
+ *
+ *   asked     the content that was last found complete, in canonical form; NULL: none since it was
+ *             empty
+ *   claim     counts the contents that were asked for, found to be wrong, or cut away: what is
+ *             learned of one must not be taken for another's
+ *   info.job  the job ASKED went to; 0 while nobody knows, or it went to none
+ *   refusal   what there is to say of ASKED, or of content that can never be right
+ *
+ * A draft lives while it is linked or held. As long as it lives it is on the shelf of numbers;
+ * while it is linked it is on those of places and names, and, when it has a job, on that of jobs.
  */
 struct draft {
 	struct draft_box *box;
-	struct draft *next, *prev;
 	unsigned refs;
 	struct draft_info info;
 	char *data;
 	size_t capacity;
 	char *asked;
+	unsigned claim;
 	char *refusal;
 	int error;
 	enum draft_use judged;
 };
 
+/* What drafts are looked for by. */
+enum shelf { NUMBERS, PLACES, NAMES, SHELF_JOBS, SHELVES };
+
 struct draft_box {
 	pthread_mutex_t lock;
-	struct draft list; /* a ring, in order of number */
+	struct draft_shelf shelves[SHELVES];
 	uint64_t last_number;
 	size_t total;
 };
+
+static int compare(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const struct draft *left = a, *right = b;
+	return compare(left->info.number, right->info.number);
+}
+
+/* In a directory, by number. */
+static int by_place(const void *a, const void *b)
+{
+	const struct draft *left = a, *right = b;
+	int order = compare(left->info.parent, right->info.parent);
+	return order ? order : by_number(a, b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct draft *left = a, *right = b;
+	int order = compare(left->info.parent, right->info.parent);
+	return order ? order : strcmp(left->info.name, right->info.name);
+}
+
+static int by_job(const void *a, const void *b)
+{
+	const struct draft *left = a, *right = b;
+	int order = compare(left->info.job, right->info.job);
+	return order ? order : by_number(a, b);
+}
 
 struct draft_box *draft_box_new(void)
 {
@@ -40,14 +82,16 @@ struct draft_box *draft_box_new(void)
 	if (!box)
 		return NULL;
 	pthread_mutex_init(&box->lock, NULL);
-	box->list.next = box->list.prev = &box->list;
+	box->shelves[NUMBERS].order = by_number;
+	box->shelves[PLACES].order = by_place;
+	box->shelves[NAMES].order = by_name;
+	box->shelves[SHELF_JOBS].order = by_job;
 	return box;
 }
 
 static void destroy(struct draft *draft)
 {
-	draft->prev->next = draft->next;
-	draft->next->prev = draft->prev;
+	draft_shelf_take(&draft->box->shelves[NUMBERS], draft);
 	draft->box->total -= draft->capacity;
 	free(draft->data);
 	free(draft->asked);
@@ -61,10 +105,36 @@ static void unref_locked(struct draft *draft)
 		destroy(draft);
 }
 
+/* To the shelves where it is found by what it is now, or away from them before that changes. */
+static void shelve_locked(struct draft *draft)
+{
+	struct draft_shelf *shelves = draft->box->shelves;
+	draft_shelf_put(&shelves[PLACES], draft);
+	draft_shelf_put(&shelves[NAMES], draft);
+	if (draft->info.job)
+		draft_shelf_put(&shelves[SHELF_JOBS], draft);
+}
+
+static void unshelve_locked(struct draft *draft)
+{
+	for (enum shelf shelf = PLACES; shelf < SHELVES; shelf++)
+		draft_shelf_take(&draft->box->shelves[shelf], draft);
+}
+
+static void set_job_locked(struct draft *draft, uint64_t job)
+{
+	struct draft_shelf *shelf = &draft->box->shelves[SHELF_JOBS];
+	draft_shelf_take(shelf, draft);
+	draft->info.job = job;
+	if (draft->info.linked && job)
+		draft_shelf_put(shelf, draft);
+}
+
 static void unlink_locked(struct draft *draft)
 {
 	if (!draft->info.linked)
 		return;
+	unshelve_locked(draft);
 	draft->info.linked = false;
 	unref_locked(draft);
 }
@@ -73,20 +143,23 @@ void draft_box_free(struct draft_box *box)
 {
 	if (!box)
 		return;
-	for (struct draft *d = box->list.next, *next; d != &box->list; d = next) {
-		next = d->next;
-		destroy(d);
-	}
+	while (box->shelves[NUMBERS].count)
+		destroy(box->shelves[NUMBERS].things[box->shelves[NUMBERS].count - 1]);
+	for (enum shelf shelf = 0; shelf < SHELVES; shelf++)
+		draft_shelf_release(&box->shelves[shelf]);
 	pthread_mutex_destroy(&box->lock);
 	free(box);
 }
 
 static struct draft *find_locked(struct draft_box *box, uint64_t parent, const char *name)
 {
-	for (struct draft *d = box->list.next; d != &box->list; d = d->next)
-		if (d->info.linked && d->info.parent == parent && strcmp(d->info.name, name) == 0)
-			return d;
-	return NULL;
+	struct draft key = { .info.parent = parent };
+	struct draft *found;
+	if (strlen(name) >= sizeof(key.info.name))
+		return NULL;
+	strcpy(key.info.name, name);
+	found = draft_shelf_from(&box->shelves[NAMES], &key);
+	return found && by_name(found, &key) == 0 ? found : NULL;
 }
 
 static struct draft *ref_locked(struct draft *draft)
@@ -103,7 +176,7 @@ static int reserve_locked(struct draft *draft, uint64_t size)
 		return -EFBIG;
 	if (size <= draft->capacity)
 		return 0;
-	size_t capacity = draft->capacity ? draft->capacity : 4096;
+	size_t capacity = draft->capacity ? draft->capacity : 512;
 	while (capacity < size)
 		capacity *= 2;
 	if (box->total + capacity - draft->capacity > DRAFT_TOTAL_MAX)
@@ -136,13 +209,16 @@ static int fill_locked(struct draft *draft, const void *data, size_t size)
 	return r;
 }
 
-static void link_locked(struct draft_box *box, struct draft *draft)
+static int link_locked(struct draft_box *box, struct draft *draft)
 {
+	for (enum shelf shelf = 0; shelf < SHELVES; shelf++)
+		if (draft_shelf_reserve(&box->shelves[shelf], box->shelves[NUMBERS].count + 1))
+			return -ENOMEM;
 	draft->info.number = ++box->last_number;
 	draft->info.linked = true;
-	draft->prev = box->list.prev;
-	draft->next = &box->list;
-	draft->prev->next = draft->next->prev = draft;
+	draft_shelf_put(&box->shelves[NUMBERS], draft);
+	shelve_locked(draft);
+	return 0;
 }
 
 int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
@@ -165,12 +241,16 @@ int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_
 	pthread_mutex_lock(&box->lock);
 	int r = find_locked(box, parent, name) ? -EEXIST : fill_locked(draft, data, size);
 	if (r == 0)
-		link_locked(box, draft);
-	pthread_mutex_unlock(&box->lock);
+		r = link_locked(box, draft);
 	if (r)
-		free(draft);
-	else
+		box->total -= draft->capacity;
+	pthread_mutex_unlock(&box->lock);
+	if (r == 0) {
 		*out = draft;
+		return 0;
+	}
+	free(draft->data);
+	free(draft);
 	return r;
 }
 
@@ -184,23 +264,30 @@ struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *nam
 
 struct draft *draft_by_number(struct draft_box *box, uint64_t number)
 {
+	struct draft key = { .info.number = number };
 	pthread_mutex_lock(&box->lock);
-	struct draft *d = box->list.next;
-	while (d != &box->list && d->info.number != number)
-		d = d->next;
-	struct draft *draft = ref_locked(d == &box->list ? NULL : d);
+	struct draft *found = draft_shelf_from(&box->shelves[NUMBERS], &key);
+	struct draft *draft = ref_locked(found && found->info.number == number ? found : NULL);
 	pthread_mutex_unlock(&box->lock);
 	return draft;
 }
 
 struct draft *draft_next(struct draft_box *box, uint64_t parent, uint64_t after)
 {
+	struct draft key = { .info = { .parent = parent, .number = after + 1 } };
 	pthread_mutex_lock(&box->lock);
-	struct draft *d = box->list.next;
-	while (d != &box->list &&
-	       !(d->info.linked && d->info.parent == parent && d->info.number > after))
-		d = d->next;
-	struct draft *draft = ref_locked(d == &box->list ? NULL : d);
+	struct draft *found = draft_shelf_from(&box->shelves[PLACES], &key);
+	struct draft *draft = ref_locked(found && found->info.parent == parent ? found : NULL);
+	pthread_mutex_unlock(&box->lock);
+	return draft;
+}
+
+struct draft *draft_of_job(struct draft_box *box, uint64_t job, uint64_t after)
+{
+	struct draft key = { .info = { .job = job, .number = after + 1 } };
+	pthread_mutex_lock(&box->lock);
+	struct draft *found = draft_shelf_from(&box->shelves[SHELF_JOBS], &key);
+	struct draft *draft = ref_locked(found && found->info.job == job ? found : NULL);
 	pthread_mutex_unlock(&box->lock);
 	return draft;
 }
@@ -267,6 +354,23 @@ static void refuse_locked(struct draft *draft, const char *text, int error)
 	draft->error = error;
 }
 
+static void forget_locked(struct draft *draft)
+{
+	free(draft->asked);
+	draft->asked = NULL;
+	draft->judged = DRAFT_SCRATCH;
+	draft->claim++;
+	set_job_locked(draft, 0);
+	refuse_locked(draft, NULL, 0);
+}
+
+void draft_ask_again(struct draft *draft)
+{
+	pthread_mutex_lock(&draft->box->lock);
+	forget_locked(draft);
+	pthread_mutex_unlock(&draft->box->lock);
+}
+
 int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
 {
 	pthread_mutex_lock(&draft->box->lock);
@@ -277,12 +381,8 @@ int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
 		draft->info.written = true;
 		draft->judged = DRAFT_SCRATCH;
 	}
-	if (r == 0 && size == 0) {
-		free(draft->asked);
-		draft->asked = NULL;
-		draft->info.job = 0;
-		refuse_locked(draft, NULL, 0);
-	}
+	if (r == 0 && size == 0)
+		forget_locked(draft);
 	pthread_mutex_unlock(&draft->box->lock);
 	return r;
 }
@@ -315,7 +415,7 @@ void draft_inherit(struct draft *draft, struct draft *other)
 	pthread_mutex_lock(&draft->box->lock);
 	if (other->asked && !draft->asked && same_content(draft, other)) {
 		draft->asked = strdup(other->asked);
-		draft->info.job = other->info.job;
+		set_job_locked(draft, other->info.job);
 		refuse_locked(draft, other->refusal, other->error);
 	}
 	pthread_mutex_unlock(&draft->box->lock);
@@ -335,8 +435,10 @@ int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool no
 	else if (there != draft) {
 		if (there)
 			unlink_locked(there);
+		unshelve_locked(draft);
 		draft->info.parent = parent;
 		strcpy(draft->info.name, name);
+		shelve_locked(draft);
 	}
 	pthread_mutex_unlock(&draft->box->lock);
 	return r;
@@ -354,109 +456,12 @@ int draft_unlink(struct draft *draft)
 
 void draft_unlink_all(struct draft_box *box, uint64_t parent)
 {
+	struct draft key = { .info.parent = parent }, *draft;
 	pthread_mutex_lock(&box->lock);
-	for (struct draft *d = box->list.next, *next; d != &box->list; d = next) {
-		next = d->next;
-		if (d->info.parent == parent)
-			unlink_locked(d);
-	}
+	while ((draft = draft_shelf_from(&box->shelves[PLACES], &key)) != NULL &&
+	       draft->info.parent == parent)
+		unlink_locked(draft);
 	pthread_mutex_unlock(&box->lock);
-}
-
-static enum draft_verdict judge_request(const struct draft *draft, struct draft_content *out,
-					char **canonical, char error[PARAMS_ERROR_MAX])
-{
-	switch (params_parse(draft->data, draft->info.size, &out->params, error)) {
-	case PARAMS_INCOMPLETE: return DRAFT_PARTIAL;
-	case PARAMS_INVALID: return DRAFT_INVALID;
-	case PARAMS_OK: break;
-	}
-	*canonical = params_format(out->params);
-	return DRAFT_READY;
-}
-
-/* One word on one line: a URL or an id. */
-static enum draft_verdict judge_word(const struct draft *draft, bool closing, char **canonical,
-				     char error[PARAMS_ERROR_MAX])
-{
-	const char *start = draft->data, *end = draft->data + draft->info.size;
-	while (start < end && isspace((unsigned char)*start))
-		start++;
-	const char *stop = start;
-	while (stop < end && !isspace((unsigned char)*stop))
-		stop++;
-	if (start == end)
-		return DRAFT_NOTHING;
-	if (stop == end && !closing)
-		return DRAFT_PARTIAL;
-	for (const char *rest = stop; rest < end; rest++)
-		if (!isspace((unsigned char)*rest)) {
-			strcpy(error, "more than one word: one line with one word is needed");
-			return DRAFT_INVALID;
-		}
-	if (memchr(start, '\0', (size_t)(stop - start))) {
-		strcpy(error, "a NUL byte in the text");
-		return DRAFT_INVALID;
-	}
-	*canonical = strndup(start, (size_t)(stop - start));
-	return DRAFT_READY;
-}
-
-static enum draft_verdict judge_image_url(const struct draft *draft, bool closing,
-					  struct draft_content *out, char **canonical,
-					  char error[PARAMS_ERROR_MAX])
-{
-	enum draft_verdict verdict = judge_word(draft, closing, canonical, error);
-	if (verdict != DRAFT_READY || !*canonical)
-		return verdict;
-	if (params_check_url(*canonical, strlen(*canonical), error))
-		return DRAFT_INVALID;
-	out->params = params_new();
-	if (out->params && params_set_image_url(out->params, *canonical) == 0)
-		return DRAFT_READY;
-	strcpy(error, strerror(ENOMEM));
-	return DRAFT_INVALID;
-}
-
-static enum draft_verdict judge_request_id(const struct draft *draft, bool closing,
-					   struct draft_content *out, char **canonical,
-					   char error[PARAMS_ERROR_MAX])
-{
-	enum draft_verdict verdict = judge_word(draft, closing, canonical, error);
-	if (verdict != DRAFT_READY || !*canonical)
-		return verdict;
-	if (strlen(*canonical) >= sizeof(out->request_id)) {
-		strcpy(error, "too long for a request id");
-		return DRAFT_INVALID;
-	}
-	strcpy(out->request_id, *canonical);
-	return DRAFT_READY;
-}
-
-static enum draft_verdict judge_list(const struct draft *draft, enum draft_use use, bool closing,
-				     struct draft_content *out, char **canonical,
-				     char error[PARAMS_ERROR_MAX])
-{
-	if (use == DRAFT_URLS && !draft_is_list(draft->data, draft->info.size))
-		return judge_image_url(draft, closing, out, canonical, error);
-	if (!closing)
-		return DRAFT_PARTIAL;
-	return draft_judge_lines(draft->data, draft->info.size, use, out, canonical, error);
-}
-
-static enum draft_verdict judge_locked(const struct draft *draft, enum draft_use use, bool closing,
-				       struct draft_content *out, char **canonical,
-				       char error[PARAMS_ERROR_MAX])
-{
-	if (use == DRAFT_SCRATCH || draft->judged == use || draft->info.size == 0)
-		return DRAFT_NOTHING;
-	switch (use) {
-	case DRAFT_REQUEST: return judge_request(draft, out, canonical, error);
-	case DRAFT_IMAGE_URL: return judge_image_url(draft, closing, out, canonical, error);
-	case DRAFT_BATCH:
-	case DRAFT_URLS: return judge_list(draft, use, closing, out, canonical, error);
-	default: return judge_request_id(draft, closing, out, canonical, error);
-	}
 }
 
 static bool claim_locked(struct draft *draft, char *canonical)
@@ -465,10 +470,8 @@ static bool claim_locked(struct draft *draft, char *canonical)
 		free(canonical);
 		return false;
 	}
-	free(draft->asked);
+	forget_locked(draft);
 	draft->asked = canonical;
-	draft->info.job = 0;
-	refuse_locked(draft, NULL, 0);
 	return true;
 }
 
@@ -478,7 +481,10 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 	*out = (struct draft_content){ 0 };
 	char *canonical = NULL, error[PARAMS_ERROR_MAX] = "";
 	pthread_mutex_lock(&draft->box->lock);
-	enum draft_verdict verdict = judge_locked(draft, use, closing, out, &canonical, error);
+	enum draft_verdict verdict = DRAFT_NOTHING;
+	if (draft->judged != use)
+		verdict = draft_judge_text(draft->data, draft->info.size, use, closing, out,
+					   &canonical, error);
 	if (verdict == DRAFT_READY && !canonical) {
 		strcpy(error, strerror(ENOMEM));
 		verdict = DRAFT_INVALID;
@@ -489,25 +495,31 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 		free(canonical);
 	if (verdict == DRAFT_READY || verdict == DRAFT_INVALID)
 		draft->judged = use;
-	if (verdict == DRAFT_INVALID)
+	if (verdict == DRAFT_INVALID) {
+		draft->claim++;
 		refuse_locked(draft, error, EINVAL);
+	}
+	unsigned claim = draft->claim;
 	pthread_mutex_unlock(&draft->box->lock);
 	if (verdict != DRAFT_READY)
 		draft_content_release(out);
+	out->claim = claim;
 	return verdict;
 }
 
-void draft_set_job(struct draft *draft, uint64_t job)
+void draft_set_job(struct draft *draft, unsigned claim, uint64_t job)
 {
 	pthread_mutex_lock(&draft->box->lock);
-	draft->info.job = job;
+	if (draft->claim == claim)
+		set_job_locked(draft, job);
 	pthread_mutex_unlock(&draft->box->lock);
 }
 
-void draft_refuse(struct draft *draft, const char *text, int error)
+void draft_refuse(struct draft *draft, unsigned claim, const char *text, int error)
 {
 	pthread_mutex_lock(&draft->box->lock);
-	refuse_locked(draft, text, error);
+	if (!claim || draft->claim == claim)
+		refuse_locked(draft, text, error);
 	pthread_mutex_unlock(&draft->box->lock);
 }
 

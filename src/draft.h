@@ -66,6 +66,8 @@ struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *nam
 struct draft *draft_by_number(struct draft_box *box, uint64_t number);
 /* The first of PARENT with a number above AFTER. */
 struct draft *draft_next(struct draft_box *box, uint64_t parent, uint64_t after);
+/* The first that is linked and whose content went to JOB, with a number above AFTER. */
+struct draft *draft_of_job(struct draft_box *box, uint64_t job, uint64_t after);
 struct draft *draft_ref(struct draft *draft);
 void draft_put(struct draft *draft); /* NULL is nothing */
 
@@ -115,6 +117,7 @@ struct draft_content {
 	char request_id[160];     /* DRAFT_REQUEST_ID, without white space around it */
 	struct draft_line *lines; /* a batch; NULL: no batch */
 	size_t line_count;
+	unsigned claim; /* whatever the verdict: which content it was, for what is learned of it */
 };
 
 void draft_content_release(struct draft_content *content);
@@ -126,10 +129,14 @@ void draft_content_release(struct draft_content *content);
 enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool closing,
 			       struct draft_content *out);
 
-/* Notes the job that the claimed content went to. */
-void draft_set_job(struct draft *draft, uint64_t job);
-/* Notes what to say of the content, NULL: nothing. */
-void draft_refuse(struct draft *draft, const char *text, int error);
+/* Notes the job that the content of CLAIM went to. Nothing where the draft holds another one since:
+ * somebody else wrote to it. */
+void draft_set_job(struct draft *draft, unsigned claim, uint64_t job);
+/* Notes what to say of the content of CLAIM, NULL: nothing. As draft_set_job; 0 is whatever it
+ * holds. */
+void draft_refuse(struct draft *draft, unsigned claim, const char *text, int error);
+/* Forgets what it asked for: the same content is asked for again. */
+void draft_ask_again(struct draft *draft);
 /* What was last refused: heap or NULL; *ERROR (may be NULL) is its positive errno. */
 char *draft_error(struct draft *draft, int *error);
 

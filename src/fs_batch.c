@@ -219,7 +219,7 @@ static void answer(struct fs *fs, const struct fs_ask *ask, const struct fs_batc
 {
 	char *text = NULL;
 	int error = tell(fs, batch, &text);
-	draft_refuse(ask->draft, error ? text : NULL, error);
+	draft_refuse(ask->draft, ask->claim, error ? text : NULL, error);
 	free(text);
 	fs_answer(ask, error);
 }

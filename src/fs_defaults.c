@@ -48,7 +48,7 @@ static void refuse(struct fs *fs, const struct fs_ask *ask, const char *text, in
 	char *told = NULL, *before = draft_error(ask->draft, NULL);
 	if (!before || strcmp(before, text) != 0) {
 		log_info("%s: refused: %s", ask->name, text);
-		draft_refuse(ask->draft, text, error);
+		draft_refuse(ask->draft, 0, text, error);
 		if (asprintf(&told, "%s: %s\nThe defaults are as they were.", ask->name, text) > 0)
 			fs_set_error_file(fs, FUSE_ROOT_ID, ask->name, told);
 		free(told);
@@ -102,7 +102,7 @@ static void take(struct fs *fs, const struct fs_ask *ask, const char *text,
 		free(told);
 		return;
 	}
-	draft_refuse(ask->draft, NULL, 0);
+	draft_refuse(ask->draft, 0, NULL, 0);
 	fs_set_error_file(fs, FUSE_ROOT_ID, ask->name, NULL);
 	fs_answer(ask, 0);
 }

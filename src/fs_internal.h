@@ -159,12 +159,13 @@ struct fs_ask {
 		FS_ASK_RELEASE,
 	} moment;
 	size_t written; /* FS_ASK_WRITE: bytes */
+	unsigned claim; /* set by the judgement: which content of the draft it is about */
 	bool noreplace; /* FS_ASK_RENAME */
 };
 
 /* Judges the draft and does what it asks for; answers the request, at once or when the outcome is
  * known. */
-void fs_ask(struct fs *fs, const struct fs_ask *ask);
+void fs_ask(struct fs *fs, struct fs_ask *ask);
 /* The same for a draft under its own name. */
 void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
 		  size_t written);
@@ -172,6 +173,8 @@ void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_as
 void fs_answer(const struct fs_ask *ask, int error);
 /* What is wrong with what ASK's draft holds: kept for whoever looks. Gives ERROR. */
 int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error);
+/* What was refused and cost nothing may be asked for once more. Nothing for what is uncertain. */
+void fs_forget_refusal(struct fs *fs, struct draft *draft);
 /* The outcome of a submission for the one who made it: 0 or a positive errno. */
 int fs_outcome(const struct job *job);
 /* Writes PARENT/NAME.error, or takes it away (NULL). */

@@ -51,7 +51,7 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)
 {
 	char *drop = NULL;
-	draft_refuse(ask->draft, text, error);
+	draft_refuse(ask->draft, ask->claim, text, error);
 	log_info("%s: refused: %s", ask->name, text);
 	if (node_kind(ask->parent) == NODE_NEW) {
 		if (asprintf(&drop, "%s: %s\nNothing was sent, nothing was charged.", ask->name,
@@ -65,7 +65,7 @@ int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int err
 		const struct node *node = node_find(NODE_JOB, ask->name);
 		if (node && fs_draft_of(fs, node_ino(node_number(ask->parent), node->kind), false,
 					&overlay) == 0) {
-			draft_refuse(overlay, text, error);
+			draft_refuse(overlay, 0, text, error);
 			draft_put(overlay);
 		}
 	}
@@ -133,9 +133,11 @@ static void ask_park_answer(struct fs_park *park, enum fs_why why)
 	const struct job *job = why == FS_READY ? engine_get(park->fs->engine, wait->watch.number)
 						: NULL;
 	int error = job ? fs_outcome(job) : 0;
+	struct draft_info info;
 	if (error)
-		draft_refuse(wait->ask.draft, job->error ? job->error : "", error);
-	if (job && node_kind(wait->ask.parent) == NODE_NEW)
+		draft_refuse(wait->ask.draft, wait->ask.claim, job->error ? job->error : "", error);
+	draft_info(wait->ask.draft, &info);
+	if (job && node_kind(wait->ask.parent) == NODE_NEW && info.job == job->number)
 		fs_tell_drop(park->fs, wait->ask.name, job);
 	job_put(job);
 	fs_answer(&wait->ask, error);
@@ -318,7 +320,7 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 		free(text);
 		return;
 	}
-	draft_set_job(ask->draft, job);
+	draft_set_job(ask->draft, ask->claim, job);
 	if (!drop)
 		drop_overlays(fs, ask, job != 0);
 	if (job)
@@ -327,6 +329,16 @@ static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use us
 						 : engine_submission_settled);
 	else
 		fs_answer(ask, 0);
+}
+
+void fs_forget_refusal(struct fs *fs, struct draft *draft)
+{
+	struct draft_info info;
+	draft_info(draft, &info);
+	const struct job *job = info.refused && info.job ? engine_get(fs->engine, info.job) : NULL;
+	if (info.refused && (!info.job || (job && job->state == JOB_REFUSED)))
+		draft_ask_again(draft);
+	job_put(job);
 }
 
 /* vim and emacs move the old file to NAME~ and write the same name anew: the same content is not
@@ -340,12 +352,13 @@ static void inherit_from_backup(struct fs *fs, const struct fs_ask *ask)
 	struct draft *old = info.emptied ? NULL : draft_find(fs->drafts, ask->parent, backup);
 	if (!old)
 		return;
+	fs_forget_refusal(fs, old);
 	draft_inherit(ask->draft, old);
 	draft_put(old);
 }
 
 /* Judges the draft and does what it asks for; answers the request, at once or later. */
-void fs_ask(struct fs *fs, const struct fs_ask *ask)
+void fs_ask(struct fs *fs, struct fs_ask *ask)
 {
 	if (fs_is_defaults(ask->parent, ask->name)) {
 		fs_ask_defaults(fs, ask);
@@ -356,14 +369,22 @@ void fs_ask(struct fs *fs, const struct fs_ask *ask)
 	int error = 0;
 	if (node_kind(ask->parent) == NODE_NEW)
 		inherit_from_backup(fs, ask);
-	switch (draft_judge(ask->draft, use, ask->moment != FS_ASK_WRITE, &content)) {
+	enum draft_verdict verdict = draft_judge(ask->draft, use, ask->moment != FS_ASK_WRITE,
+						 &content);
+	ask->claim = content.claim;
+	switch (verdict) {
 	case DRAFT_READY:
 		if (content.lines)
 			fs_ask_batch(fs, ask, &content);
 		else
 			ask_ready(fs, ask, use, &content);
 		return;
-	case DRAFT_NOTHING: free(draft_error(ask->draft, &error)); break;
+	case DRAFT_NOTHING:
+		/* A name that asks for nothing has nothing refused: editors move files out of the
+		 * way. */
+		if (use != DRAFT_SCRATCH)
+			free(draft_error(ask->draft, &error));
+		break;
 	case DRAFT_PARTIAL:
 		if (ask->moment == FS_ASK_RENAME || ask->moment == FS_ASK_RELEASE)
 			error = fs_refuse(fs, ask, "it ends before the JSON object does", EINVAL);

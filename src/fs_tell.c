@@ -49,12 +49,12 @@ static void tell_drop(struct fs *fs, const struct job *job)
 {
 	uint64_t new = node_ino(0, NODE_NEW);
 	struct draft *draft;
-	for (uint64_t after = 0; (draft = draft_next(fs->drafts, new, after)) != NULL;
+	for (uint64_t after = 0; (draft = draft_of_job(fs->drafts, job->number, after)) != NULL;
 	     draft_put(draft)) {
 		struct draft_info info;
 		draft_info(draft, &info);
 		after = info.number;
-		if (info.job == job->number)
+		if (info.parent == new)
 			fs_tell_drop(fs, info.name, job);
 	}
 }

@@ -221,9 +221,12 @@ static void rename_draft(fuse_req_t req, struct draft *draft, uint64_t newparent
 		return;
 	}
 	strcpy(ask.name, newname);
+	fs_forget_refusal(fs, draft);
 	struct draft *target = draft_find(fs->drafts, newparent, newname);
-	if (target && target != draft)
+	if (target && target != draft) {
+		fs_forget_refusal(fs, target);
 		draft_inherit(draft, target);
+	}
 	draft_put(target);
 	fs_ask(fs, &ask);
 }

@@ -88,9 +88,48 @@ refuses mv "$M/new/.hidden" "$M/new/renamed.json"
 matches "$(cat "$T/refused")" 'Bad message' "mv of a bad file onto a submitting name"
 posts_are $posts "after the rename"
 
-# Nothing was charged, nothing was accepted; and the mount works.
-eq "$(ledger accepted)" 0 accepted
-eq "$(ledger charged_usd)" 0 charged
+# Two write one name, the first is refused while the second has it open: each is told of its own. The
+# first asks by its close, for the kernel lets one write at a time.
+control '{"faults": [{"at": "submit", "do": "http", "name": "first", "status": 402, "match": "first", "body": {"message": "no"}}]}'
+hold submit.received
+printf https://images.example/first.png >"$T/first.url"
+cp "$T/first.url" "$M/new/both.url" 2>"$T/refused" &
+first=$!
+arrived submit.received
+python3 -c 'import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_TRUNC)
+os.write(fd, b"https://images.example/second.png\n")
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.01)
+os.close(fd)' "$M/new/both.url" "$T/first-was-told" 2>"$T/second" &
+second=$!
+arrived submit.received 2
+release submit.received
+hold
+if wait $first; then fail "the first writer was not told of its refusal"; fi
+: >"$T/first-was-told"
+wait $second || fail "the second writer, whose job was taken, was told: $(cat "$T/second")"
+[ ! -e "$M/new/both.url.error" ] || fail "beside what was taken: $(cat "$M/new/both.url.error")"
+eq "$(cat "$M/by-name/both/image_url")" https://images.example/second.png "the newest job of both"
+fired first
+control '{"faults": []}'
+posts=$((posts + 2)) taken=1
+posts_are $posts "after two writers of one name"
+
+# What was refused is asked for again by the same mv; what was taken is not.
+control '{"balance": 0.1}'
+params "$M/new/.later" https://images.example/later.png
+refuses mv "$M/new/.later" "$M/new/later.json"
+matches "$(cat "$T/refused")" 'Disk quota exceeded' "mv with an empty wallet"
+control '{"balance": 100}'
+mv "$M/new/.later" "$M/new/later.json"
+mv "$M/new/later.json" "$M/new/.later"
+mv "$M/new/.later" "$M/new/later.json"
+posts=$((posts + 2)) taken=$((taken + 1))
+posts_are $posts "after mv again and again"
+
+# No refusal was charged or accepted; and the mount works.
+eq "$(ledger accepted)" $taken accepted
 complete_job fine
 posts_are $((posts + 1)) "after a good one"
 

@@ -44,6 +44,17 @@ for status in 301 302 303 307 308; do
 	row redirect-$status UNCERTAIN 1 "\"do\": \"redirect\", \"status\": $status, \"location\": \"%CDN%/elsewhere\""
 done
 
+# ... nor by another mv of what is uncertain: the answer is the same.
+control '{"faults": [{"at": "submit", "name": "moved", "do": "close", "times": 0}]}'
+params "$M/new/.moved" https://images.example/moved.png
+refuses mv "$M/new/.moved" "$M/new/moved.json"
+mv "$M/new/.moved" "$M/new/.moved.again"
+refuses mv "$M/new/.moved.again" "$M/new/moved.json"
+matches "$(cat "$T/refused")" 'I/O error' "mv of what is uncertain"
+posts=$((posts + 1))
+posts_are $posts "after mv again"
+fired moved
+
 # Not taken: sent again, and then once.
 for status in 429 503; do
 	row busy-$status COMPLETED 2 "\"do\": \"http\", \"status\": $status, \"headers\": {\"Retry-After\": \"1\"}"

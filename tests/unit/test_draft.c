@@ -42,6 +42,14 @@ static enum draft_verdict judge(struct draft *draft, enum draft_use use, bool cl
 	return verdict;
 }
 
+/* Which content the draft holds now. */
+static unsigned claim_of(struct draft *draft)
+{
+	struct draft_content content;
+	draft_judge(draft, DRAFT_SCRATCH, true, &content);
+	return content.claim;
+}
+
 static void append(struct draft *draft, const char *text)
 {
 	struct draft_info info;
@@ -122,7 +130,7 @@ START_TEST(what_replaces_the_same_content_asks_for_nothing)
 	struct draft *old = make("dog.json", DOG), *same = make(".dog.json.x", DOG),
 		     *other = make(".dog.json.y", "{\"image_url\": \"https://e.example/cat.png\"}");
 	ck_assert_int_eq(judge(old, DRAFT_REQUEST, true), DRAFT_READY);
-	draft_set_job(old, 5);
+	draft_set_job(old, claim_of(old), 5);
 	draft_inherit(same, old);
 	draft_inherit(other, old);
 	ck_assert_int_eq(judge(same, DRAFT_REQUEST, true), DRAFT_NOTHING);
@@ -133,6 +141,98 @@ START_TEST(what_replaces_the_same_content_asks_for_nothing)
 	draft_put(old);
 	draft_put(same);
 	draft_put(other);
+}
+END_TEST
+
+static uint64_t job_of(struct draft *draft)
+{
+	struct draft_info info;
+	draft_info(draft, &info);
+	return info.job;
+}
+
+/* Two write the same file one after the other, and the first is answered last. */
+START_TEST(what_is_learned_of_a_content_is_not_taken_for_the_next_ones)
+{
+	struct draft *draft = make("dog.json", DOG);
+	ck_assert_int_eq(judge(draft, DRAFT_REQUEST, true), DRAFT_READY);
+	unsigned first = claim_of(draft);
+	draft_set_job(draft, first, 5);
+	ck_assert_int_eq(draft_truncate(draft, 0, now), 0);
+	append(draft, DOG);
+	draft_refuse(draft, first, "too late, and it holds nothing that was asked for", EDQUOT);
+	ck_assert_ptr_null(draft_error(draft, NULL));
+	ck_assert_int_eq(judge(draft, DRAFT_REQUEST, true), DRAFT_READY);
+	unsigned second = claim_of(draft);
+	draft_set_job(draft, second, 6);
+	draft_set_job(draft, first, 5);
+	draft_refuse(draft, first, "too late", EDQUOT);
+	ck_assert_uint_eq(job_of(draft), 6);
+	ck_assert_ptr_null(draft_error(draft, NULL));
+	draft_refuse(draft, second, "in time", EDQUOT);
+	int error;
+	free(draft_error(draft, &error));
+	ck_assert_int_eq(error, EDQUOT);
+	draft_put(draft);
+}
+END_TEST
+
+START_TEST(what_was_refused_can_be_asked_for_again)
+{
+	struct draft *draft = make("dog.json", DOG);
+	ck_assert_int_eq(judge(draft, DRAFT_REQUEST, true), DRAFT_READY);
+	draft_refuse(draft, claim_of(draft), "the wallet is empty", EDQUOT);
+	ck_assert_int_eq(judge(draft, DRAFT_REQUEST, true), DRAFT_NOTHING);
+	draft_ask_again(draft);
+	ck_assert_ptr_null(draft_error(draft, NULL));
+	ck_assert_int_eq(judge(draft, DRAFT_REQUEST, true), DRAFT_READY);
+	draft_put(draft);
+}
+END_TEST
+
+/* Many drafts in two directories, moved, removed and held: each is found by what it is now, and
+ * only there. */
+START_TEST(drafts_are_found_by_number_name_place_and_job)
+{
+	enum { COUNT = 500, OTHER = 9 };
+	struct draft *drafts[COUNT];
+	char name[32];
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "%d.json", i);
+		drafts[i] = make(name, DOG);
+		ck_assert_int_eq(judge(drafts[i], DRAFT_REQUEST, true), DRAFT_READY);
+		draft_set_job(drafts[i], claim_of(drafts[i]), (uint64_t)(1 + i % 50));
+	}
+	for (int i = 0; i < COUNT; i += 2)
+		ck_assert_int_eq(draft_rename(drafts[i], OTHER, i % 4 ? "same" : "other", false),
+				 0);
+	for (int i = 1; i < COUNT; i += 4)
+		ck_assert_int_eq(draft_unlink(drafts[i]), 0);
+	for (int i = 0; i < COUNT; i++) {
+		struct draft_info info;
+		draft_info(drafts[i], &info);
+		bool linked = i % 2 ? i % 4 == 3 : i >= COUNT - 4;
+		ck_assert_int_eq(info.linked, linked);
+		struct draft *named = draft_find(box, info.parent, info.name),
+			     *numbered = draft_by_number(box, info.number),
+			     *next = draft_next(box, info.parent, info.number - 1),
+			     *of_job = draft_of_job(box, info.job, info.number - 1);
+		ck_assert_ptr_eq(numbered, drafts[i]); /* it is held */
+		ck_assert_int_eq(named == drafts[i], linked);
+		ck_assert_int_eq(next == drafts[i], linked);
+		ck_assert_int_eq(of_job == drafts[i], linked);
+		draft_put(named);
+		draft_put(numbered);
+		draft_put(next);
+		draft_put(of_job);
+	}
+	draft_unlink_all(box, NEW);
+	ck_assert_ptr_null(draft_next(box, NEW, 0));
+	struct draft *other = draft_next(box, OTHER, 0);
+	ck_assert_ptr_nonnull(other);
+	draft_put(other);
+	for (int i = 0; i < COUNT; i++)
+		draft_put(drafts[i]);
 }
 END_TEST
 
@@ -207,6 +307,9 @@ int main(void)
 	tcase_add_test(tcase, a_content_is_asked_for_once);
 	tcase_add_test(tcase, what_is_wrong_is_told_once_and_can_be_mended);
 	tcase_add_test(tcase, what_replaces_the_same_content_asks_for_nothing);
+	tcase_add_test(tcase, what_is_learned_of_a_content_is_not_taken_for_the_next_ones);
+	tcase_add_test(tcase, what_was_refused_can_be_asked_for_again);
+	tcase_add_test(tcase, drafts_are_found_by_number_name_place_and_job);
 	tcase_add_test(tcase, names_are_unique_and_replaced_by_rename);
 	tcase_add_test(tcase, holes_are_zero_and_limits_hold);
 	tcase_add_loop_test(tcase, temporary_names, 0, ROWS(names));

@@ -1,0 +1,102 @@
+#include "draft_judge.h"
+#include "draft_batch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+static enum draft_verdict judge_request(const char *text, size_t len, struct draft_content *out,
+					char **canonical, char error[PARAMS_ERROR_MAX])
+{
+	switch (params_parse(text, len, &out->params, error)) {
+	case PARAMS_INCOMPLETE: return DRAFT_PARTIAL;
+	case PARAMS_INVALID: return DRAFT_INVALID;
+	case PARAMS_OK: break;
+	}
+	*canonical = params_format(out->params);
+	return DRAFT_READY;
+}
+
+/* One word on one line: a URL or an id. */
+static enum draft_verdict judge_word(const char *text, size_t len, bool closing, char **canonical,
+				     char error[PARAMS_ERROR_MAX])
+{
+	const char *start = text, *end = text + len;
+	while (start < end && isspace((unsigned char)*start))
+		start++;
+	const char *stop = start;
+	while (stop < end && !isspace((unsigned char)*stop))
+		stop++;
+	if (start == end)
+		return DRAFT_NOTHING;
+	if (stop == end && !closing)
+		return DRAFT_PARTIAL;
+	for (const char *rest = stop; rest < end; rest++)
+		if (!isspace((unsigned char)*rest)) {
+			strcpy(error, "more than one word: one line with one word is needed");
+			return DRAFT_INVALID;
+		}
+	if (memchr(start, '\0', (size_t)(stop - start))) {
+		strcpy(error, "a NUL byte in the text");
+		return DRAFT_INVALID;
+	}
+	*canonical = strndup(start, (size_t)(stop - start));
+	return DRAFT_READY;
+}
+
+static enum draft_verdict judge_image_url(const char *text, size_t len, bool closing,
+					  struct draft_content *out, char **canonical,
+					  char error[PARAMS_ERROR_MAX])
+{
+	enum draft_verdict verdict = judge_word(text, len, closing, canonical, error);
+	if (verdict != DRAFT_READY || !*canonical)
+		return verdict;
+	if (params_check_url(*canonical, strlen(*canonical), error))
+		return DRAFT_INVALID;
+	out->params = params_new();
+	if (out->params && params_set_image_url(out->params, *canonical) == 0)
+		return DRAFT_READY;
+	strcpy(error, strerror(ENOMEM));
+	return DRAFT_INVALID;
+}
+
+static enum draft_verdict judge_request_id(const char *text, size_t len, bool closing,
+					   struct draft_content *out, char **canonical,
+					   char error[PARAMS_ERROR_MAX])
+{
+	enum draft_verdict verdict = judge_word(text, len, closing, canonical, error);
+	if (verdict != DRAFT_READY || !*canonical)
+		return verdict;
+	if (strlen(*canonical) >= sizeof(out->request_id)) {
+		strcpy(error, "too long for a request id");
+		return DRAFT_INVALID;
+	}
+	strcpy(out->request_id, *canonical);
+	return DRAFT_READY;
+}
+
+static enum draft_verdict judge_list(const char *text, size_t len, enum draft_use use, bool closing,
+				     struct draft_content *out, char **canonical,
+				     char error[PARAMS_ERROR_MAX])
+{
+	if (use == DRAFT_URLS && !draft_is_list(text, len))
+		return judge_image_url(text, len, closing, out, canonical, error);
+	if (!closing)
+		return DRAFT_PARTIAL;
+	return draft_judge_lines(text, len, use, out, canonical, error);
+}
+
+enum draft_verdict draft_judge_text(const char *text, size_t len, enum draft_use use, bool closing,
+				    struct draft_content *out, char **canonical,
+				    char error[PARAMS_ERROR_MAX])
+{
+	if (use == DRAFT_SCRATCH || len == 0)
+		return DRAFT_NOTHING;
+	switch (use) {
+	case DRAFT_REQUEST: return judge_request(text, len, out, canonical, error);
+	case DRAFT_IMAGE_URL: return judge_image_url(text, len, closing, out, canonical, error);
+	case DRAFT_BATCH:
+	case DRAFT_URLS: return judge_list(text, len, use, closing, out, canonical, error);
+	default: return judge_request_id(text, len, closing, out, canonical, error);
+	}
+}

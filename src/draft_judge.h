@@ -1,0 +1,14 @@
+/* draft_judge - does a text ask for something, and for what; a part of draft. Lists are
+ * draft_batch's. */
+#ifndef DRAFT_JUDGE_H
+#define DRAFT_JUDGE_H
+
+#include "draft.h"
+
+/* As draft_judge(), but whether it was asked for before. DRAFT_READY: OUT, and *CANONICAL, the same
+ * for all texts that ask for the same (heap; NULL: no memory). DRAFT_INVALID: ERROR. */
+enum draft_verdict draft_judge_text(const char *text, size_t len, enum draft_use use, bool closing,
+				    struct draft_content *out, char **canonical,
+				    char error[PARAMS_ERROR_MAX]);
+
+#endif
