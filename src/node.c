@@ -300,12 +300,12 @@ static const struct node table[] = {
 	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
 	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           render_defaults },
 	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_spend },
+	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      render_error },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },
 	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           render_status },
 	{ NODE_STATUS_JSON, "status.json", NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_STATUS),    has_answer,     render_status_json },
 	{ NODE_REQUEST_ID,  "request_id",  NODE_JOB,  FILE_MODE, 0,             ANY, ATTACHES, 0,                        has_request_id, render_request_id },
-	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      render_error },
 	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           render_log },
 	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           render_status },
 	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_PARAMS),    NULL,           render_cost },
@@ -356,6 +356,6 @@ bool node_output_visible(const struct job *job, unsigned index)
 
 uint32_t node_hidden_bit(unsigned kind)
 {
-	unsigned bit = kind >= NODE_OUTPUT ? 16 + kind - NODE_OUTPUT : kind - NODE_PARAMS;
+	unsigned bit = kind >= NODE_OUTPUT ? 16 + kind - NODE_OUTPUT : kind - NODE_ERROR;
 	return 1u << (bit & 31);
 }

@@ -38,12 +38,14 @@ enum node_kind {
 	NODE_JOB,
 	NODE_REQUEST_LINK, /* REQUEST_ID in the root, of a job that has another name */
 	NODE_LABEL_LINK,   /* by-name/LABEL */
-	NODE_PARAMS,       /* from here on: files in a job's directory */
+	/* From here on: files in a job's directory. What was wrong with a file goes when the file
+	 * does, and `rm -r` wants everything it was shown: so the error comes first. */
+	NODE_ERROR,
+	NODE_PARAMS,
 	NODE_IMAGE_URL,
 	NODE_STATUS,
 	NODE_STATUS_JSON,
 	NODE_REQUEST_ID,
-	NODE_ERROR,
 	NODE_LOG,
 	NODE_WAIT,
 	NODE_COST,

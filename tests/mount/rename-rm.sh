@@ -53,6 +53,10 @@ rmdir "$M/five"
 [ ! -e "$M/five" ] || fail "rmdir of a draft"
 mkdir "$M/five"
 rm -r "$M/five"
+mkdir "$M/six"
+refuses bash -c "echo nonsense >$M/six/image_url"
+[ -s "$M/six/error" ] || fail "no error beside what was refused"
+rm -r "$M/six"
 
 # rm -r forgets: a finished job with its cached output, and a running one.
 await 10 test -s "$M/four/output.glb"
