@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -380,6 +381,43 @@ void api_status_release(struct api_status *status)
 	for (size_t i = 0; i < status->media_count; i++)
 		free(status->media_url[i]);
 	*status = (struct api_status){ .kind = API_STATUS_RETRY };
+}
+
+/* Callbacks. */
+
+bool api_callback_base_allowed(const char *gateway, const char *base)
+{
+	return api_media_url_allowed(gateway, base) && !strpbrk(base, "?#") &&
+	       base[strlen(base) - 1] != '/';
+}
+
+char *api_callback_url(const char *base, uint64_t number, const char *token)
+{
+	return format("%s/%" PRIu64 "-%s", base, number, token);
+}
+
+bool api_callback_target(const char *path, uint64_t *number, char token[API_TOKEN_LEN + 1])
+{
+	const char *last = strrchr(path, '/'), *dash = last ? strchr(last, '-') : NULL;
+	size_t digits = dash ? strspn(last + 1, "0123456789") : 0;
+	if (!digits || digits > 19 || last + 1 + digits != dash ||
+	    strspn(dash + 1, "0123456789abcdef") != API_TOKEN_LEN || dash[1 + API_TOKEN_LEN])
+		return false;
+	*number = strtoull(last + 1, NULL, 10);
+	memcpy(token, dash + 1, API_TOKEN_LEN + 1);
+	return true;
+}
+
+char *api_callback_id(const char *body, size_t len)
+{
+	json_t *root = load_object(body, len);
+	const json_t *id = json_object_get(root, "request_id");
+	size_t id_len = json_string_length(id);
+	char *copy = id_len && api_request_id_valid(json_string_value(id), id_len)
+			     ? strdup(json_string_value(id))
+			     : NULL;
+	json_decref(root);
+	return copy;
 }
 
 /* Headers and names. */

@@ -15,8 +15,10 @@
 #include <stdint.h>
 
 /* The public gateway: what SOURCE `pixal3d` means. */
-#define API_PUBLIC_GATEWAY "https://gateway.pixazo.ai"
-#define API_KEY_HEADER     "Ocp-Apim-Subscription-Key"
+#define API_PUBLIC_GATEWAY       "https://gateway.pixazo.ai"
+#define API_KEY_HEADER           "Ocp-Apim-Subscription-Key"
+#define API_CALLBACK_URL_HEADER  "X-Webhook-URL"
+#define API_CALLBACK_MODE_HEADER "X-Webhook-Mode" /* terminal or sync */
 /* Largest answer read; documented ones are under 2 KiB. */
 #define API_ANSWER_MAX (1024 * 1024)
 
@@ -36,6 +38,22 @@ bool api_same_origin(const char *gateway, const char *url);
 /* May a media URL be fetched at all, by its text: https; http only when the gateway itself and
  * URL's host are on loopback. User names, escapes and the like in the host are never allowed. */
 bool api_media_url_allowed(const char *gateway, const char *url);
+
+/* Callbacks: the service POSTs to BASE/NUMBER-TOKEN, where BASE is the user's and the token, which
+ * is drawn for each POST, is all that tells its callback from a forged one. */
+
+#define API_TOKEN_LEN 32 /* small hexadecimal digits: 128 bits */
+
+/* May the service at GATEWAY be told to call below BASE: https; http only on loopback, as the
+ * gateway. Without a query, fragment or "/" at the end. */
+bool api_callback_base_allowed(const char *gateway, const char *base);
+/* Heap, NULL: no memory. */
+char *api_callback_url(const char *base, uint64_t number, const char *token);
+/* Reads the last component of PATH, whatever a proxy has left in front of it. */
+bool api_callback_target(const char *path, uint64_t *number, char token[API_TOKEN_LEN + 1]);
+/* The request id that a callback's body names (it is shaped as the answer to a poll); heap. NULL:
+ * none. */
+char *api_callback_id(const char *body, size_t len);
 
 /* 1 to 128 of A-Z a-z 0-9 _ - . and not starting with a dot: also a safe file name. */
 bool api_request_id_valid(const char *text, size_t len);

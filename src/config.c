@@ -4,6 +4,7 @@
 #include "config_internal.h"
 
 #include "api.h"
+#include "hook.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -126,6 +127,27 @@ static int set_retry_errors(struct config *config, const char *value)
 	return end == value || *end || n > 100 ? -EINVAL : 0;
 }
 
+static int set_webhook_url(struct config *config, const char *value)
+{
+	return config_set_string(&config->webhook_url, value);
+}
+
+static int set_webhook_listen(struct config *config, const char *value)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	return hook_address(value, &address, &len)
+		       ? config_set_string(&config->webhook_listen, value)
+		       : -EINVAL;
+}
+
+static int set_webhook_mode(struct config *config, const char *value)
+{
+	bool sync = strcmp(value, "sync") == 0;
+	config->engine.callback_mode = sync ? "sync" : "terminal";
+	return sync || strcmp(value, "terminal") == 0 ? 0 : -EINVAL;
+}
+
 static int set_log(struct config *config, const char *value)
 {
 	int level = log_level_parse(value);
@@ -199,6 +221,12 @@ static const struct option options[] = {
 	  "SIZE:USD[:SIZE:USD...]  estimate by texture_size (1024:0.30:2048:0.42:4096:0.42)" },
 	{ "retry_errors", true, set_retry_errors,
 	  "N  submit what ended in ERROR, which is not charged, again so often (0)" },
+	{ "webhook_url", true, set_webhook_url,
+	  "URL  where the service reaches webhook_listen=, through a proxy with TLS (none)" },
+	{ "webhook_listen", true, set_webhook_listen,
+	  "ADDR:PORT  listen here for the service's callbacks (none)" },
+	{ "webhook_mode", true, set_webhook_mode,
+	  "terminal|sync  be called at the end of a job, or at progress too (terminal)" },
 	{ "uid", true, set_uid, "N  owner of the mount's own files, new/ among them (who mounts)" },
 	{ "gid", true, set_gid, "N  their group" },
 	{ "umask", true, set_umask,
@@ -287,6 +315,30 @@ static int set_source(struct config *config, char error[CONFIG_ERROR_MAX])
 	return config->gateway ? 0 : -EINVAL;
 }
 
+static int check_webhook(struct config *config, char error[CONFIG_ERROR_MAX])
+{
+	const char *url = config->webhook_url;
+	config->engine.callback_base = url;
+	if (!url && !config->webhook_listen && !config->engine.callback_mode)
+		return 0;
+	if (!config->engine.callback_mode)
+		config->engine.callback_mode = "terminal";
+	if (!url || !config->webhook_listen)
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "webhooks need both: webhook_url=, where the service calls, and "
+			 "webhook_listen=, where that arrives");
+	else if (!api_callback_base_allowed(config->gateway ? config->gateway : "http://127.0.0.1",
+					    url))
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "webhook_url=%.200s is not right: the service calls https:// URLs only "
+			 "(http:// on loopback, if the gateway is there too), without ? and # and "
+			 "a / at the end",
+			 url);
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int config_set_places(struct config *config, const char *mountpoint, char error[CONFIG_ERROR_MAX])
 {
 	int r = set_source(config, error);
@@ -297,7 +349,7 @@ int config_set_places(struct config *config, const char *mountpoint, char error[
 		snprintf(error, CONFIG_ERROR_MAX, "no memory, or no such directory");
 		return -EINVAL;
 	}
-	return 0;
+	return check_webhook(config, error);
 }
 
 void config_set_defaults(struct config *config)
@@ -316,9 +368,10 @@ void config_set_defaults(struct config *config)
 
 void config_release(struct config *config)
 {
-	char *strings[] = { config->source,    config->mountpoint, config->namespace,
-			    config->gateway,   config->home,       config->state_dir,
-			    config->cache_dir, config->key_file,   config->ca_file };
+	char *strings[] = { config->source,      config->mountpoint,    config->namespace,
+			    config->gateway,     config->home,          config->state_dir,
+			    config->cache_dir,   config->key_file,      config->ca_file,
+			    config->webhook_url, config->webhook_listen };
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
 	fuse_opt_free_args(&config->fuse);

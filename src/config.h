@@ -39,6 +39,8 @@ struct config {
 	char *cache_dir;
 	char *key_file;
 	char *ca_file;
+	char *webhook_url;
+	char *webhook_listen;
 	struct engine_conf engine;
 	int64_t submit_wait_ms;
 	mode_t umask;

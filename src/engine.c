@@ -77,6 +77,7 @@ struct engine *engine_new(const struct engine_conf *conf, const struct world *wo
 	engine->store = store;
 	engine->remote = remote;
 	engine->observer = observer;
+	engine->slow = sched_policy_called_back(&conf->sched);
 	pthread_mutex_init(&engine->write, NULL);
 	pthread_mutex_init(&engine->table_lock, NULL);
 	for (int kind = 0; kind < QUEUES; kind++) {
@@ -158,16 +159,18 @@ static int64_t send_delay(const struct engine *engine, const struct job *job)
 	return delay < SEND_DELAY_MAX_MS ? delay : SEND_DELAY_MAX_MS;
 }
 
-static int64_t poll_delay(const struct engine *engine, const struct entry *entry)
+int64_t engine_poll_delay_locked(const struct engine *engine, const struct entry *entry)
 {
 	const struct job *job = entry->job;
 
-	/* The job has ended; only an output's size is still asked for. */
-	if (job->state == JOB_COMPLETED)
+	if (entry->hinted && entry->retry_after_ms < 0)
+		return engine_hint_delay(engine, entry);
+	/* The job has ended, or we do not know its id; it is asked for something else. */
+	if (!job_is(job, JOB_POLLED_STATES))
 		return sched_retry_delay(&engine->conf.sched,
 					 entry->poll_failures ? entry->poll_failures : 1,
 					 entry->retry_after_ms, engine_random(engine));
-	return sched_poll_delay(&engine->conf.sched, engine_wall(engine) - job->submitted_ms,
+	return sched_poll_delay(engine_pace(engine, entry), engine_wall(engine) - job->submitted_ms,
 				entry->poll_failures, entry->retry_after_ms, engine_random(engine));
 }
 
@@ -180,7 +183,8 @@ void engine_perform_locked(struct engine *engine, struct entry *entry, int actio
 	if ((actions & JOB_DO_SEND) && !engine->conf.read_only)
 		engine_arm_locked(engine, entry, QUEUE_SEND, send_delay(engine, entry->job));
 	if (actions & JOB_DO_POLL)
-		engine_arm_locked(engine, entry, QUEUE_POLL, poll_delay(engine, entry));
+		engine_arm_locked(engine, entry, QUEUE_POLL,
+				  engine_poll_delay_locked(engine, entry));
 }
 
 void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, int64_t delay_ms)
@@ -205,8 +209,9 @@ unsigned engine_poll_again(struct engine *engine, uint64_t number, bool failed,
 	if (entry) {
 		failures = entry->poll_failures = failed ? entry->poll_failures + 1 : 0;
 		entry->retry_after_ms = retry_after_ms;
-		if (job_is(entry->job, JOB_POLLED_STATES) || entry->job->output_unreachable)
-			engine_arm_locked(engine, entry, QUEUE_POLL, poll_delay(engine, entry));
+		if (job_is_polled(entry->job))
+			engine_arm_locked(engine, entry, QUEUE_POLL,
+					  engine_poll_delay_locked(engine, entry));
 	}
 	pthread_mutex_unlock(&engine->table_lock);
 	return failures;
@@ -242,6 +247,8 @@ static uint64_t next_due(struct engine *engine, enum queue_kind kind, int64_t no
 		struct entry *entry = (struct entry *)(void *)((char *)(timer - kind) -
 							       offsetof(struct entry, timers));
 		entry->busy[kind] = true;
+		if (kind == QUEUE_POLL)
+			engine_hint_taken_locked(engine, entry);
 		queue->busy++;
 		number = entry->number;
 	}
@@ -464,7 +471,7 @@ bool engine_submission_settled(const struct job *job)
 {
 	if (job->state == JOB_WAITING)
 		return job->failures > 0;
-	return job->state != JOB_SUBMITTING;
+	return job->state != JOB_SUBMITTING && !job->claim;
 }
 
 bool engine_attachment_settled(const struct job *job)
@@ -475,7 +482,7 @@ bool engine_attachment_settled(const struct job *job)
 bool engine_job_ended(const struct job *job)
 {
 	return job_is(job, JOB_TERMINAL_STATES | JOB_IN(JOB_UNCERTAIN) | JOB_IN(JOB_DRAFT)) &&
-	       !job_will_retry(job);
+	       !job_will_retry(job) && !job->claim;
 }
 
 bool engine_watch(struct engine *engine, struct engine_watch *watch)

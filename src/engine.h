@@ -30,6 +30,8 @@ struct world {
 	int64_t (*wall_ms)(void *ctx); /* Unix epoch; may jump */
 	int64_t (*mono_ms)(void *ctx); /* never goes back */
 	uint64_t (*random)(void *ctx);
+	/* LEN bytes that nobody can guess. 0 or -errno. */
+	int (*secret)(void *ctx, void *out, size_t len);
 };
 
 struct engine_conf {
@@ -43,6 +45,9 @@ struct engine_conf {
 	struct price_budget budget; /* no submission passes it */
 	unsigned retry_errors; /* so often a job that ended in ERROR is submitted again by itself */
 	bool read_only;        /* never spends: every submission is -EROFS */
+	const char *callback_base; /* submissions ask for callbacks below it; borrowed; NULL: none
+				    */
+	const char *callback_mode; /* with it: "terminal" or "sync" */
 };
 
 struct engine_observer {
@@ -148,6 +153,17 @@ char *engine_over_budget(struct engine *engine, const struct params *params);
 /* Says that REQUEST_ID is this draft's or UNCERTAIN job's: polled from now on, free of charge.
  * -EINVAL: no request id; -EEXIST: another job's; -EROFS. */
 int engine_attach(struct engine *engine, uint64_t number, const char *request_id);
+
+/* Callbacks of the service; any thread. Their content is never believed: they lead to a poll of the
+ * job, or, for one whose POST's answer is missing, to a question for the request that they name. */
+
+/* Is this the token that the job's present attempt gave out? Takes equally long for all answers. */
+bool engine_callback_expected(struct engine *engine, uint64_t number, const char *token);
+/* One came, naming REQUEST_ID (NULL: nothing). What it says is durable after 0. -ENOENT: not
+ * expected; -EBUSY: it names another request than one that is looked into just now; or the store's
+ * error. After these it may come again. May block on the disk. */
+int engine_callback(struct engine *engine, uint64_t number, const char *token,
+		    const char *request_id);
 
 /* Renames a job's directory (and its label). -EEXIST: taken. */
 int engine_rename(struct engine *engine, uint64_t number, const char *name);

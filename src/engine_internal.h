@@ -43,6 +43,9 @@ struct entry {
 	unsigned loaded_attempt; /* the attempt that an earlier run made; 0: none */
 	unsigned poll_failures;  /* in a row */
 	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
+	unsigned called_attempt; /* the last one that a callback was about; 0: none */
+	bool hinted;             /* a callback has come since the last poll began */
+	int64_t hint_polled_ms;  /* when a poll that one had asked for began; 0: never */
 	unsigned size_tries;     /* before a completion without sizes is told */
 	int64_t size_since_ms;
 	bool renewing;        /* readers wait for the poll that brings a new URL, or none */
@@ -107,7 +110,9 @@ struct engine {
 	struct queue queues[QUEUES]; /* [table] */
 	int64_t spent; /* [write] of the budget, with what the commit that is being prepared asks
 			  for; -1: not known */
-	struct params *defaults; /* [table]; NULL: none */
+	struct params *defaults;  /* [table]; NULL: none */
+	struct sched_policy slow; /* of polls that callbacks make unnecessary */
+	bool callbacks_come;      /* [table]; as far as is known */
 	/* What the service's answers said of the key, since the start. Network thread. */
 	bool key_worked;
 	bool key_refused; /* and not accepted since */
@@ -164,6 +169,7 @@ void engine_perform_locked(struct engine *engine, struct entry *entry, int actio
 void engine_arm_locked(struct engine *engine, struct entry *entry, enum queue_kind kind,
 		       int64_t delay_ms);
 void engine_disarm_locked(struct engine *engine, struct entry *entry, enum queue_kind kind);
+int64_t engine_poll_delay_locked(const struct engine *engine, const struct entry *entry);
 void engine_unlink_watch_locked(struct entry *entry, struct engine_watch *watch);
 
 /* Sets the timer of KIND to DELAY_MS from now. */
@@ -195,6 +201,22 @@ int engine_apply_defaults(struct engine *engine, struct params *params);
 bool engine_waits_for_key(struct engine *engine, const struct job *job);
 /* Notes what an answer says of the key. */
 void engine_heard(struct engine *engine, const struct remote_reply *reply);
+
+/* engine_hook.c */
+
+/* A new token. 0 or -errno. */
+int engine_draw_token(const struct engine *engine, char token[API_TOKEN_LEN + 1]);
+/* An edit: -EEXIST where ARG, a request id, is another job's. */
+int engine_free_id(struct engine *engine, struct job *job, void *arg);
+/* How fast ENTRY's job is polled; `table_lock` is held for this and what follows. */
+const struct sched_policy *engine_pace(const struct engine *engine, const struct entry *entry);
+/* How soon the poll may begin that a callback has asked for. */
+int64_t engine_hint_delay(const struct engine *engine, const struct entry *entry);
+/* ENTRY's poll begins. */
+void engine_hint_taken_locked(const struct engine *engine, struct entry *entry);
+/* A poll has found the end of JOB, which it still shows running: no callback was there before? No
+ * lock is held. */
+void engine_not_called(struct engine *engine, const struct job *job);
 
 /* A SUBMITTING job that was loaded: what does its stored answer say? */
 int engine_recover(struct engine *engine, const struct job *job);

@@ -1,5 +1,5 @@
 /*
- * engine_poll - asking the service how a job is doing
+ * engine_poll - asking the service how a job is doing, or whether it knows what a callback named
  *
  * A poll that brings nothing new writes nothing. One that fails is repeated, ever more slowly, for
  * as long as the job is there: what was paid for is never given up. After TELL_AFTER failures in a
@@ -18,6 +18,7 @@ struct poll {
 	struct engine *engine;
 	uint64_t number;
 	unsigned attempt;
+	char *id; /* the request that it is about */
 };
 
 static int edit_error(struct engine *engine, struct job *job, void *arg)
@@ -39,6 +40,26 @@ void engine_tell(struct engine *engine, const struct job *job, const char *error
 	if (!error || (job->error && strcmp(job->error, error) == 0))
 		return;
 	engine_change(engine, &change);
+}
+
+/* The request that the service is asked for; NULL: none. */
+static const char *asked_id(const struct job *job)
+{
+	return job->request_id ? job->request_id : job_is_polled(job) ? job->claim : NULL;
+}
+
+static bool is_about(const struct poll *poll, const struct job *job)
+{
+	const char *id = job ? asked_id(job) : NULL;
+
+	return id && job->attempts == poll->attempt && strcmp(id, poll->id) == 0;
+}
+
+static void free_poll(struct poll *poll)
+{
+	if (poll)
+		free(poll->id);
+	free(poll);
 }
 
 /* No news: gives the place in the queue back and asks again later. */
@@ -155,18 +176,80 @@ static void disown(struct engine *engine, const struct job *job)
 	free(reason);
 }
 
+static void disclaim(struct engine *engine, const struct job *job, const char *why)
+{
+	char *reason = engine_words("request %s, which a callback named, is %s", job->claim, why);
+	struct job_event event = { .kind = JOB_EVENT_UNKNOWN,
+				   .now_ms = engine_wall(engine),
+				   .reason = reason };
+	struct change change = {
+		.number = job->number, .attempt = job->attempts, .heard = true, .event = &event
+	};
+
+	engine_change(engine, &change);
+	free(reason);
+}
+
+/* The service knows the request that a callback named as this job's. Its word is left to the next
+ * poll, which has all of it. */
+static void confirm(struct engine *engine, const struct job *job, const struct api_status *status,
+		    const struct remote_reply *reply)
+{
+	struct job_event event = {
+		.kind = JOB_EVENT_ACCEPTED,
+		.now_ms = engine_wall(engine),
+		.request_id = job->claim,
+		.word = status->word,
+	};
+	struct change change = {
+		.number = job->number,
+		.attempt = job->attempts,
+		.heard = true,
+		.edit = engine_free_id,
+		.arg = job->claim,
+		.event = &event,
+		.texts = { .status = reply->body, .status_len = reply->body_len },
+	};
+
+	if (engine_change(engine, &change) >= 0)
+		engine_arm(engine, QUEUE_POLL, job->number, 0);
+	else if (change.result == -EEXIST)
+		disclaim(engine, job, "another job's");
+}
+
+/* true: all that was to be done is done. */
+static bool read_claim(struct engine *engine, const struct job *job,
+		       const struct api_status *status, const struct remote_reply *reply)
+{
+	if (status->kind != API_STATUS_OK && status->kind != API_STATUS_UNKNOWN)
+		return false;
+	engine_polled(engine, job->number);
+	engine_poll_again(engine, job->number, false, -1);
+	if (status->kind == API_STATUS_OK)
+		confirm(engine, job, status, reply);
+	else
+		disclaim(engine, job, "nothing that the service knows");
+	return true;
+}
+
 static void read_answer(struct engine *engine, const struct job *job,
 			const struct remote_reply *reply)
 {
 	struct api_status status;
 	char why[256];
 
-	if (api_status_parse(reply->http_status, reply->body, reply->body_len, job->request_id,
+	if (api_status_parse(reply->http_status, reply->body, reply->body_len, asked_id(job),
 			     &status) < 0) {
 		failed(engine, job, -1, TELL_AFTER, "out of memory");
 		return;
 	}
+	if (!job->request_id && read_claim(engine, job, &status, reply)) {
+		api_status_release(&status);
+		return;
+	}
 	if (status.kind == API_STATUS_OK) {
+		if (JOB_IN(job_state_of_word(status.word)) & JOB_TERMINAL_STATES)
+			engine_not_called(engine, job);
 		if (job_state_of_word(status.word) == JOB_COMPLETED)
 			engine_size(engine, job, &status, reply);
 		else
@@ -190,6 +273,13 @@ static void read_answer(struct engine *engine, const struct job *job,
 	api_status_release(&status);
 }
 
+/* The job has become another one meanwhile, and may wait for a poll of its own. */
+static void overtaken(struct engine *engine, uint64_t number)
+{
+	engine_polled(engine, number);
+	engine_poll_again(engine, number, false, -1);
+}
+
 static void done(void *arg, const struct remote_reply *reply)
 {
 	struct poll *poll = arg;
@@ -199,31 +289,33 @@ static void done(void *arg, const struct remote_reply *reply)
 	engine_heard(engine, reply);
 	if (reply->fault == REMOTE_STOPPED)
 		engine_idle(engine, QUEUE_POLL, poll->number);
-	else if (!job || job->attempts != poll->attempt || !job->request_id)
-		engine_polled(engine, poll->number);
+	else if (!is_about(poll, job))
+		overtaken(engine, poll->number);
 	else if (reply->fault != REMOTE_OK)
 		failed(engine, job, reply->retry_after_ms,
 		       reply->fault == REMOTE_NO_KEY ? 1 : TELL_AFTER, reply->detail);
 	else
 		read_answer(engine, job, reply);
 	job_put(job);
-	free(poll);
+	free_poll(poll);
 }
 
 static int begin(struct engine *engine, const struct job *job)
 {
 	struct poll *poll = calloc(1, sizeof(*poll));
-	char *url = api_status_url(engine->gateway, job->request_id, job->polling_url);
+	char *url = api_status_url(engine->gateway, asked_id(job), job->polling_url);
 	int r = -ENOMEM;
 
-	if (poll && url) {
+	if (poll)
+		poll->id = strdup(asked_id(job));
+	if (poll && poll->id && url) {
 		poll->engine = engine;
 		poll->number = job->number;
 		poll->attempt = job->attempts;
 		r = engine->remote->status(engine->remote->ctx, url, done, poll);
 	}
 	if (r < 0)
-		free(poll);
+		free_poll(poll);
 	free(url);
 	return r;
 }
@@ -231,7 +323,7 @@ static int begin(struct engine *engine, const struct job *job)
 void engine_poll(struct engine *engine, uint64_t number)
 {
 	const struct job *job = engine_get(engine, number);
-	int r = job && job->request_id ? begin(engine, job) : -ESHUTDOWN;
+	int r = job && asked_id(job) ? begin(engine, job) : -ESHUTDOWN;
 
 	if (r == -ESHUTDOWN)
 		engine_idle(engine, QUEUE_POLL, number);

@@ -27,14 +27,23 @@
 	"It may have been accepted and charged, so it is not sent again by itself. Look for it "   \
 	"in the service's dashboard: if it is there, write its request id to request_id, which "   \
 	"is free of charge; if it is not, write params.json again, which is a second purchase "    \
-	"should the first one turn up after all."
+	"should the first one turn up after all.%s"
+
+/* What may happen by itself to JOB, when its answer is missing: the end of WAYS_OUT. */
+static const char *hope(const struct job *job)
+{
+	return job->token ? " The service was asked to call back about it (webhook_url=): when it "
+			    "does, this is settled by itself. Wait for that first."
+			  : "";
+}
 
 /* One POST under way. */
 struct post {
 	struct engine *engine;
 	uint64_t number;
 	unsigned attempt;
-	int commit_error; /* why `sending` said no; 0: it did not */
+	char token[API_TOKEN_LEN + 1]; /* of its callbacks; "": it asks for none */
+	int commit_error;              /* why `sending` said no; 0: it did not */
 };
 
 /* What the outcome of a POST means. */
@@ -63,7 +72,7 @@ static void refused(struct verdict *verdict, int error, char *reason)
 	because(verdict, reason);
 }
 
-static void lost(struct verdict *verdict, const struct remote_reply *reply)
+static void lost(const struct job *job, const struct remote_reply *reply, struct verdict *verdict)
 {
 	int error = remote_errno(reply->fault, reply->http_status);
 
@@ -74,11 +83,12 @@ static void lost(struct verdict *verdict, const struct remote_reply *reply)
 			engine_words("The request was sent, and the answer (HTTP %ld%s%s) does not "
 				     "say that it was taken. " WAYS_OUT,
 				     reply->http_status, verdict->answer.message ? ": " : "",
-				     verdict->answer.message ? verdict->answer.message : ""));
+				     verdict->answer.message ? verdict->answer.message : "",
+				     hope(job)));
 	else
 		because(verdict, engine_words("The request was sent, and no whole answer came "
 					      "(%s). " WAYS_OUT,
-					      reply->detail));
+					      reply->detail, hope(job)));
 }
 
 /* WHAT happened, as a sentence without its end; it is tried again. */
@@ -147,6 +157,9 @@ static void judge_answer(struct engine *engine, const struct job *job,
 	if (api_submit_parse(reply->http_status, reply->retry_after_ms >= 0, reply->body,
 			     reply->body_len, answer) < 0)
 		answer->kind = API_LOST;
+	/* Not taken, says the answer; a callback has said otherwise. */
+	if (answer->kind == API_TRY_LATER && job->claim)
+		answer->kind = API_LOST;
 	message = answer->message ? answer->message : "no reason given";
 	switch (answer->kind) {
 	case API_ACCEPTED:
@@ -166,7 +179,7 @@ static void judge_answer(struct engine *engine, const struct job *job,
 				     message, reply->http_status, advice(reply->http_status)));
 		return;
 	case API_TRY_LATER: put_off(engine, job, reply, verdict); return;
-	case API_LOST: lost(verdict, reply);
+	case API_LOST: lost(job, reply, verdict);
 	}
 }
 
@@ -206,7 +219,7 @@ static void judge(struct engine *engine, const struct job *job, const struct rem
 	else if (reply->http_status > 0)
 		judge_answer(engine, job, reply, verdict);
 	else
-		lost(verdict, reply);
+		lost(job, reply, verdict);
 }
 
 /* Refused, and the service knows nothing of it. */
@@ -268,7 +281,11 @@ static void keep_answer(struct engine *engine, uint64_t number, const struct rem
 static int sending(void *arg)
 {
 	struct post *post = arg;
-	struct job_event event = { .kind = JOB_EVENT_SENDING, .now_ms = engine_wall(post->engine) };
+	struct job_event event = {
+		.kind = JOB_EVENT_SENDING,
+		.now_ms = engine_wall(post->engine),
+		.token = *post->token ? post->token : NULL,
+	};
 	/* The answer to an earlier POST ("try later") must never be taken for one to this. */
 	struct change change = {
 		.number = post->number,
@@ -357,6 +374,22 @@ static struct post *new_post(struct engine *engine, const struct job *job)
 	return post;
 }
 
+/* Asks for callbacks, where they are wanted. */
+static int ask_for_callback(struct post *post, struct remote_submit *submit)
+{
+	const struct engine_conf *conf = &post->engine->conf;
+	int r;
+
+	if (!conf->callback_base)
+		return 0;
+	r = engine_draw_token(post->engine, post->token);
+	if (r < 0)
+		return r;
+	submit->callback_url = api_callback_url(conf->callback_base, post->number, post->token);
+	submit->callback_mode = conf->callback_mode;
+	return submit->callback_url ? 0 : -ENOMEM;
+}
+
 static void begin(struct engine *engine, const struct job *job)
 {
 	struct post *post = new_post(engine, job);
@@ -372,8 +405,11 @@ static void begin(struct engine *engine, const struct job *job)
 	r = store_text(engine->store, job->number, JOB_TEXT_PARAMS, &body, &submit.len);
 	submit.body = body;
 	if (r == 0)
+		r = ask_for_callback(post, &submit);
+	if (r == 0)
 		r = engine->remote->submit(engine->remote->ctx, &submit);
 	free(body);
+	free((char *)submit.callback_url);
 	if (r < 0)
 		not_begun(post, r);
 }
@@ -427,7 +463,8 @@ int engine_recover(struct engine *engine, const struct job *job)
 						       .now_ms = engine_wall(engine),
 						       .error = EREMOTEIO } };
 		because(&verdict, engine_words("The driver ended while the request was under way, "
-					       "before an answer came. " WAYS_OUT));
+					       "before an answer came. " WAYS_OUT,
+					       hope(job)));
 	}
 	r = apply_verdict(engine, job->number, job->attempts, &reply, &verdict);
 	release_verdict(&verdict);
@@ -457,15 +494,6 @@ int engine_keep_params(struct engine *engine, uint64_t number, const struct para
 	return r;
 }
 
-static int edit_free_id(struct engine *engine, struct job *job, void *arg)
-{
-	const struct job *other = engine_find_request(engine, arg);
-	bool taken = other && other->number != job->number;
-
-	job_put(other);
-	return taken ? -EEXIST : 0;
-}
-
 int engine_attach(struct engine *engine, uint64_t number, const char *request_id)
 {
 	struct job_event event = {
@@ -475,7 +503,7 @@ int engine_attach(struct engine *engine, uint64_t number, const char *request_id
 	};
 	struct change change = {
 		.number = number,
-		.edit = edit_free_id,
+		.edit = engine_free_id,
 		.arg = (char *)request_id,
 		.event = &event,
 	};

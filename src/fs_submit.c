@@ -274,7 +274,8 @@ static const char *why_not(int error)
 	switch (error) {
 	case EROFS:
 		return "this job was submitted already (or the mount is read-only): make a new one";
-	case EALREADY: return "this job is being submitted right now";
+	case EALREADY:
+		return "this job is being submitted right now, or the service was heard to have it";
 	case EINVAL: return "this is no request id";
 	case EEXIST: return "another job has this request id";
 	case EDQUOT: return "it would pass the budget";

@@ -65,28 +65,38 @@ static enum remote_fault add_key(struct request *request)
 	return REMOTE_OK;
 }
 
-static const char *key_sent(const struct request *request)
+/* What was sent as header NAME; "" when it was not. */
+static const char *header_sent(const struct request *request, const char *name)
 {
-	static const char name[] = API_KEY_HEADER ": ";
+	size_t len = strlen(name);
 
 	for (const struct curl_slist *line = request->headers; line; line = line->next) {
-		if (!strncmp(line->data, name, sizeof(name) - 1))
-			return line->data + sizeof(name) - 1;
+		if (!strncmp(line->data, name, len) && !strncmp(line->data + len, ": ", 2))
+			return line->data + len + 2;
 	}
 	return "";
 }
 
-/* An answer that repeats the key would show it in the mount, the books and the log. */
-static void hide_key(struct ask *ask)
+/* An answer that repeats a secret would show it in the mount, the books and the log. */
+static void hide(struct ask *ask, const char *secret)
 {
-	const char *key = key_sent(&ask->base);
-	size_t len = strlen(key);
+	size_t len = strlen(secret);
 	char *at = ask->answer;
 
 	if (len < KEY_HIDDEN_MIN)
 		return;
-	while (at && (at = memmem(at, (size_t)(ask->answer + ask->answer_len - at), key, len)))
+	while (at && (at = memmem(at, (size_t)(ask->answer + ask->answer_len - at), secret, len)))
 		memset(at, '*', len);
+}
+
+static void hide_secrets(struct ask *ask)
+{
+	const char *slash = strrchr(header_sent(&ask->base, API_CALLBACK_URL_HEADER), '/');
+
+	hide(ask, header_sent(&ask->base, API_KEY_HEADER));
+	/* The URL's end alone: JSON may write its slashes in two ways. */
+	if (slash)
+		hide(ask, slash + 1);
 }
 
 static enum remote_fault prepare(struct request *request)
@@ -147,7 +157,7 @@ static void finish(struct request *request, enum remote_fault fault, long http_s
 		.detail = detail,
 	};
 
-	hide_key(ask);
+	hide_secrets(ask);
 	ask->done(ask->arg, &reply);
 }
 
@@ -177,6 +187,17 @@ static const struct request_kind status_kind = {
 	.frequent = true,
 };
 
+static void add_header(struct request *request, const char *name, const char *value)
+{
+	char *line = NULL;
+
+	if (asprintf(&line, "%s: %s", name, value) < 0)
+		request->setup = CURLE_OUT_OF_MEMORY;
+	else
+		http_header(request, line);
+	free(line);
+}
+
 int http_submit(void *ctx, const struct remote_submit *submit)
 {
 	struct http *http = ctx;
@@ -196,6 +217,10 @@ int http_submit(void *ctx, const struct remote_submit *submit)
 	ask->base.url = url;
 	ask->submit = *submit;
 	ask->submit.body = body;
+	if (submit->callback_url) {
+		add_header(&ask->base, API_CALLBACK_URL_HEADER, submit->callback_url);
+		add_header(&ask->base, API_CALLBACK_MODE_HEADER, submit->callback_mode);
+	}
 	ask->done = submit->done;
 	ask->arg = submit->arg;
 	return http_enqueue(http, &ask->base, NULL);

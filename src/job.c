@@ -7,6 +7,7 @@
  *  - request_id is set exactly in the service's states (JOB_REMOTE_STATES);
  *  - ended_ms is set exactly in JOB_TERMINAL_STATES;
  *  - outputs exist in COMPLETED only;
+ *  - a token is of the POST that may have been taken last; a claim has a token, and no request_id;
  *  - `earlier` and job_cost() together are what all attempts have cost;
  *  - only SUBMIT leaves a state in which money may have been spent for one that spends again, and
  *    SENDING is the one event that must not be repeated: a second one is refused, so that what
@@ -86,6 +87,7 @@ static int copy_strings(struct job *to, const struct job *from)
 	if (job_set(&to->name, from->name) < 0 || job_set(&to->label, from->label) < 0 ||
 	    job_set(&to->word, from->word) < 0 || job_set(&to->request_id, from->request_id) < 0 ||
 	    job_set(&to->polling_url, from->polling_url) < 0 ||
+	    job_set(&to->token, from->token) < 0 || job_set(&to->claim, from->claim) < 0 ||
 	    job_set(&to->error, from->error) < 0 || job_set(&to->warning, from->warning) < 0 ||
 	    job_set(&to->origin, from->origin) < 0)
 		return -ENOMEM;
@@ -150,6 +152,8 @@ void job_put(const struct job *job)
 	free(mine->word);
 	free(mine->request_id);
 	free(mine->polling_url);
+	free(mine->token);
+	free(mine->claim);
 	free(mine->error);
 	free(mine->warning);
 	free(mine->origin);
@@ -213,6 +217,7 @@ enum job_state job_state_of_word(const char *word)
 /* The event's strings, copied before anything is changed, so that no move can fail half-way. */
 struct strings {
 	char *request_id;
+	char *token;
 	char *polling_url;
 	char *word;
 	char *reason;
@@ -246,7 +251,7 @@ static int actions_of(const struct job *job)
 {
 	if (job->state == JOB_WAITING || job_will_retry(job))
 		return JOB_DO_SEND;
-	if (job_is(job, JOB_POLLED_STATES) || job->output_unreachable)
+	if (job_is_polled(job))
 		return JOB_DO_POLL;
 	return JOB_DO_STOP;
 }
@@ -283,9 +288,19 @@ static int resume(struct job *job, const struct job_event *event, struct strings
 	return actions_of(job);
 }
 
-/* A new attempt: what is known of the one before stays in the log alone. */
+/* What was asked for a callback is not the last one any more, or was not taken. */
+static void forget_callback(struct job *job)
+{
+	drop(&job->token);
+	drop(&job->claim);
+}
+
+/* A new attempt: what is known of the one before stays in the log alone. Not while the service may
+ * say at any moment that it has that one. */
 static int buy(struct job *job, const struct job_event *event, struct strings *strings)
 {
+	if (job->claim)
+		return -EALREADY;
 	if (event->again && !job_will_retry(job))
 		return -EINVAL;
 	job->retries = event->again ? job->retries + 1 : 0;
@@ -294,6 +309,7 @@ static int buy(struct job *job, const struct job_event *event, struct strings *s
 	drop(&job->request_id);
 	drop(&job->polling_url);
 	drop(&job->word);
+	forget_callback(job);
 	job_clear_outputs(job);
 	drop(&job->error);
 	if (!event->again)
@@ -308,15 +324,18 @@ static int buy(struct job *job, const struct job_event *event, struct strings *s
 	return JOB_DO_SEND;
 }
 
-/* An ERROR comes back as what was decided when it was heard of. */
-static int retry(struct job *job, const struct job_event *event, struct strings *strings)
+/* What has ended comes back as it was: an ERROR as what was decided when it was heard of. */
+static int rest(struct job *job, const struct job_event *event, struct strings *strings)
 {
+	int actions = actions_of(job);
+
 	(void)event, (void)strings;
-	return job_will_retry(job) ? JOB_DO_SEND : JOB_DO_NOTHING;
+	return actions == JOB_DO_STOP ? JOB_DO_NOTHING : actions;
 }
 
 static int intend(struct job *job, const struct job_event *event, struct strings *strings)
 {
+	take(&job->token, &strings->token);
 	take(&job->error, &strings->reason);
 	job->retry_at_ms = 0;
 	enter(job, JOB_SUBMITTING, event);
@@ -325,6 +344,7 @@ static int intend(struct job *job, const struct job_event *event, struct strings
 
 static int postpone(struct job *job, const struct job_event *event, struct strings *strings)
 {
+	forget_callback(job);
 	take(&job->error, &strings->reason);
 	job->error_errno = event->error;
 	job->failures++;
@@ -339,7 +359,7 @@ static int refuse(struct job *job, const struct job_event *event, struct strings
 	job->error_errno = event->error;
 	job->retry_at_ms = 0;
 	enter(job, JOB_REFUSED, event);
-	return JOB_DO_STOP;
+	return actions_of(job);
 }
 
 static int doubt(struct job *job, const struct job_event *event, struct strings *strings)
@@ -348,7 +368,7 @@ static int doubt(struct job *job, const struct job_event *event, struct strings 
 	job->error_errno = event->error;
 	job->retry_at_ms = 0;
 	enter(job, JOB_UNCERTAIN, event);
-	return JOB_DO_STOP;
+	return actions_of(job);
 }
 
 /* The service knows it by an id. A word that ends the job is left to the next poll, which also has
@@ -362,6 +382,7 @@ static int adopt(struct job *job, const struct job_event *event, struct strings 
 	/* The word itself is kept: it says that the service knows the id. */
 	if ((JOB_IN(state) & JOB_POLLED_STATES) == 0)
 		state = JOB_QUEUED;
+	drop(&job->claim);
 	take(&job->request_id, &strings->request_id);
 	take(&job->polling_url, &strings->polling_url);
 	take(&job->word, &strings->word);
@@ -413,6 +434,30 @@ static int disown(struct job *job, const struct job_event *event, struct strings
 	return JOB_DO_STOP;
 }
 
+/* Remembered until the POST's own answer is there, or the service confirms it. One at a time: no
+ * flood of them makes more than one question. */
+static int claim(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	if (!event->request_id || !job->token)
+		return -EINVAL;
+	if (job->claim && strcmp(job->claim, event->request_id) != 0)
+		return -EBUSY;
+	take(&job->claim, &strings->request_id);
+	job->changed_ms = event->now_ms;
+	return job_is_polled(job) ? JOB_DO_POLL : JOB_DO_NOTHING;
+}
+
+/* What a callback had named is nothing that the service knows. */
+static int disclaim(struct job *job, const struct job_event *event, struct strings *strings)
+{
+	(void)strings;
+	if (!job->claim)
+		return -EINVAL;
+	drop(&job->claim);
+	job->changed_ms = event->now_ms;
+	return JOB_DO_STOP;
+}
+
 /* COMPLETED is final; only what is known of its outputs, filled in by the caller, may change. */
 static int refresh(struct job *job, const struct job_event *event, struct strings *strings)
 {
@@ -427,31 +472,32 @@ static int refresh(struct job *job, const struct job_event *event, struct string
 
 /* clang-format off */
 static move_fn *const moves[JOB_STATES][JOB_EVENTS] = {
-	/*                   SUBMIT    SENDING   NOT_SENT  ACCEPTED REFUSED  LOST     RESTART  ATTACH    STATUS   UNKNOWN */
-	[JOB_DRAFT]      = { buy,      invalid,  invalid,  invalid, invalid, invalid, nothing, adopt,    invalid, invalid },
-	[JOB_WAITING]    = { underway, intend,   postpone, adopt,   refuse,  doubt,   resume,  underway, invalid, invalid },
-	[JOB_SUBMITTING] = { underway, underway, postpone, adopt,   refuse,  doubt,   doubt,   underway, invalid, invalid },
-	[JOB_UNCERTAIN]  = { buy,      invalid,  invalid,  adopt,   invalid, nothing, nothing, adopt,    invalid, invalid },
-	[JOB_REFUSED]    = { buy,      invalid,  invalid,  adopt,   nothing, invalid, nothing, bought,   invalid, invalid },
-	[JOB_QUEUED]     = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
-	[JOB_PROCESSING] = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
-	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown },
-	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh, resume },
-	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
-	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, retry,   known,    nothing, nothing },
-	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing },
+	/*                   SUBMIT    SENDING   NOT_SENT  ACCEPTED REFUSED  LOST     RESTART  ATTACH    STATUS   UNKNOWN   CALLED */
+	[JOB_DRAFT]      = { buy,      invalid,  invalid,  invalid, invalid, invalid, nothing, adopt,    invalid, invalid,  invalid },
+	[JOB_WAITING]    = { underway, intend,   postpone, adopt,   refuse,  doubt,   resume,  underway, invalid, invalid,  invalid },
+	[JOB_SUBMITTING] = { underway, underway, postpone, adopt,   refuse,  doubt,   doubt,   underway, invalid, invalid,  claim },
+	[JOB_UNCERTAIN]  = { buy,      invalid,  invalid,  adopt,   invalid, nothing, rest,    adopt,    invalid, disclaim, claim },
+	[JOB_REFUSED]    = { buy,      invalid,  invalid,  adopt,   nothing, invalid, rest,    bought,   invalid, disclaim, claim },
+	[JOB_QUEUED]     = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown,   nothing },
+	[JOB_PROCESSING] = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown,   nothing },
+	[JOB_OTHER]      = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    follow,  disown,   nothing },
+	[JOB_COMPLETED]  = { bought,   invalid,  invalid,  known,   invalid, invalid, resume,  known,    refresh, resume,   nothing },
+	[JOB_FAILED]     = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing,  nothing },
+	[JOB_ERROR]      = { buy,      invalid,  invalid,  known,   invalid, invalid, rest,    known,    nothing, nothing,  nothing },
+	[JOB_CANCELLED]  = { buy,      invalid,  invalid,  known,   invalid, invalid, nothing, known,    nothing, nothing,  nothing },
 };
 /* clang-format on */
 
 _Static_assert(JOB_EVENT_SUBMIT == 0 && JOB_EVENT_SENDING == 1 && JOB_EVENT_NOT_SENT == 2 &&
 		       JOB_EVENT_ACCEPTED == 3 && JOB_EVENT_REFUSED == 4 && JOB_EVENT_LOST == 5 &&
 		       JOB_EVENT_RESTART == 6 && JOB_EVENT_ATTACH == 7 && JOB_EVENT_STATUS == 8 &&
-		       JOB_EVENT_UNKNOWN == 9 && JOB_EVENTS == 10,
+		       JOB_EVENT_UNKNOWN == 9 && JOB_EVENT_CALLED == 10 && JOB_EVENTS == 11,
 	       "the columns of moves");
 
 static void release_strings(struct strings *strings)
 {
 	free(strings->request_id);
+	free(strings->token);
 	free(strings->polling_url);
 	free(strings->word);
 	free(strings->reason);
@@ -461,6 +507,7 @@ static int copy_event(struct strings *strings, const struct job_event *event)
 {
 	*strings = (struct strings){ 0 };
 	if (job_set(&strings->request_id, event->request_id) < 0 ||
+	    job_set(&strings->token, event->token) < 0 ||
 	    job_set(&strings->polling_url, event->polling_url) < 0 ||
 	    job_set(&strings->word, event->word) < 0 ||
 	    job_set(&strings->reason, event->reason) < 0) {
@@ -513,6 +560,10 @@ char *job_describe(const struct job *before, const struct job *after, const stru
 	if (after->request_id && (!before || !before->request_id)) {
 		fputs(", request ", out);
 		put_line(out, after->request_id);
+	}
+	if (event->kind == JOB_EVENT_CALLED) {
+		fputs(", a callback names request ", out);
+		put_line(out, event->request_id);
 	}
 	if (event->reason) {
 		fputs(": ", out);

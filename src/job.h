@@ -77,6 +77,10 @@ struct job {
 	char *word;        /* the service's own status word; NULL before it answered */
 	char *request_id;  /* NULL until known */
 	char *polling_url; /* as the service gave it; NULL: build the documented one */
+	char *token;   /* a secret: what the URL ends with that the present attempt's POST asked to
+			  be called back at; NULL: it did not ask */
+	char *claim;   /* the request id that a callback with that token named, while there is no
+			  request_id: not believed before the service confirms it; NULL: none */
 	char *error;   /* for the person: what happened, whether it cost money, what to do; NULL:
 			  nothing to say */
 	char *warning; /* what is unusual about what was asked for, a line each; NULL: nothing */
@@ -147,6 +151,14 @@ static inline bool job_is(const struct job *job, uint32_t states)
 	return (JOB_IN(job->state) & states) != 0;
 }
 
+/* The service is to be asked about it: how it is doing, how large its output is, or whether it
+ * knows what a callback has named. */
+static inline bool job_is_polled(const struct job *job)
+{
+	return job_is(job, JOB_POLLED_STATES) || job->output_unreachable ||
+	       (job->claim && job->state != JOB_SUBMITTING);
+}
+
 /* It ended in ERROR, which is not charged, and the driver will submit it again. */
 static inline bool job_will_retry(const struct job *job)
 {
@@ -164,14 +176,16 @@ enum job_event_kind {
 	JOB_EVENT_ATTACH,   /* the user says that REQUEST_ID is this job's */
 	JOB_EVENT_STATUS,   /* the service's answer to a poll; outputs filled in by the caller
 			       beforehand */
-	JOB_EVENT_UNKNOWN,  /* the service does not know the request id */
+	JOB_EVENT_UNKNOWN,  /* the service does not know the request id, or what was claimed */
+	JOB_EVENT_CALLED,   /* a callback with the attempt's token names REQUEST_ID */
 	JOB_EVENTS
 };
 
 struct job_event {
 	enum job_event_kind kind;
 	int64_t now_ms;          /* wall clock */
-	const char *request_id;  /* ACCEPTED, ATTACH */
+	const char *request_id;  /* ACCEPTED, ATTACH, CALLED */
+	const char *token;       /* SENDING: of the POST that follows; NULL: none */
 	const char *polling_url; /* ACCEPTED; may be NULL */
 	const char *word;        /* ACCEPTED, STATUS: the service's status word */
 	const char *reason;      /* for the error file, a sentence or two; NULL: nothing to say. Of
@@ -191,9 +205,10 @@ enum job_action {
 };
 
 /* Applies EVENT to JOB. Gives a mask of enum job_action, or -errno and leaves JOB as it was: -EROFS
- * (already submitted), -EALREADY (under way), -EINVAL (an event that makes no sense in this state),
- * -ENOMEM. A repetition of what is known already gives JOB_DO_NOTHING or the same action again:
- * every event may arrive twice, except SUBMIT and SENDING, which spend and are then -EALREADY. */
+ * (already submitted), -EALREADY (under way), -EBUSY (another claim is looked into), -EINVAL (an
+ * event that makes no sense in this state), -ENOMEM. A repetition of what is known already gives
+ * JOB_DO_NOTHING or the same action again: every event may arrive twice, except SUBMIT and SENDING,
+ * which spend and are then -EALREADY. */
 int job_apply(struct job *job, const struct job_event *event);
 
 /* The log's line for what an event did, without time and newline: "QUEUED -> PROCESSING", "WAITING:

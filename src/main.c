@@ -8,6 +8,7 @@
 #include "config.h"
 #include "engine.h"
 #include "fs.h"
+#include "hook.h"
 #include "http.h"
 #include "key.h"
 #include "log.h"
@@ -53,6 +54,7 @@ struct driver {
 	struct engine *engine;
 	struct output_cache *cache;
 	struct notify *notify;
+	struct hook *hook;
 	struct fuse_session *session;
 	bool handlers;
 	bool mounted;
@@ -81,6 +83,12 @@ static int64_t mono_ms(void *ctx)
 		CLOCK_BOOTTIME); /* a suspended laptop's retries and polls are due when it wakes */
 }
 
+static int secret(void *ctx, void *out, size_t len)
+{
+	(void)ctx;
+	return getrandom(out, len, 0) == (ssize_t)len ? 0 : -EIO;
+}
+
 /* splitmix64 over a counter that getrandom() seeded: for seeds of models and jitter, where no
  * secret hangs on it. */
 static uint64_t random_number(void *ctx)
@@ -105,6 +113,16 @@ static void wake(void *ctx)
 {
 	const struct remote *remote = http_remote(((struct driver *)ctx)->http);
 	remote->wake(remote->ctx);
+}
+
+static bool callback_expected(void *ctx, uint64_t number, const char *token)
+{
+	return engine_callback_expected(((struct driver *)ctx)->engine, number, token);
+}
+
+static int called_back(void *ctx, uint64_t number, const char *token, const char *request_id)
+{
+	return engine_callback(((struct driver *)ctx)->engine, number, token, request_id);
 }
 
 static void to_background(void)
@@ -236,7 +254,8 @@ static int make_world(struct driver *driver)
 	driver->world = (struct world){ .ctx = &driver->random,
 					.wall_ms = wall_ms,
 					.mono_ms = mono_ms,
-					.random = random_number };
+					.random = random_number,
+					.secret = secret };
 	return 0;
 }
 
@@ -274,6 +293,19 @@ static int make_engine(struct driver *driver)
 	return r ? fail("cannot read the books in %s: %s", config->state_dir, strerror(-r)) : 0;
 }
 
+static int make_hook(struct driver *driver)
+{
+	struct hook_events events = { .ctx = driver,
+				      .expected = callback_expected,
+				      .called = called_back };
+	char error[HOOK_ERROR_MAX];
+	if (!driver->config.webhook_listen)
+		return 0;
+	return hook_new(driver->config.webhook_listen, &events, &driver->hook, error)
+		       ? fail("%s", error)
+		       : 0;
+}
+
 static int mount_session(struct driver *driver)
 {
 	struct config *config = &driver->config;
@@ -306,6 +338,8 @@ static int start_threads(struct driver *driver)
 	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify);
 	int r = http_start(driver->http, tick, driver);
 	driver->network = r == 0;
+	if (r == 0 && driver->hook)
+		r = hook_start(driver->hook);
 	return r ? fail("cannot start a thread: %s", strerror(-r)) : 0;
 }
 
@@ -326,6 +360,7 @@ static int serve(struct driver *driver)
 static void end(struct driver *driver)
 {
 	service_notify("STOPPING=1");
+	hook_free(driver->hook);
 	if (driver->network)
 		fs_stop(driver->fs);
 	notify_stop(driver->notify);
@@ -368,6 +403,8 @@ static int run(struct driver *driver)
 		r = make_world(driver);
 	if (!r)
 		r = make_engine(driver);
+	if (!r)
+		r = make_hook(driver);
 	if (!r)
 		r = mount_session(driver);
 	if (!r)

@@ -67,6 +67,8 @@ struct remote_object {
 struct remote_submit {
 	const char *body; /* JSON text */
 	size_t len;
+	const char *callback_url;  /* where the service shall call back; NULL: nowhere */
+	const char *callback_mode; /* with it: "terminal" or "sync" */
 	/* Connected, and not a byte of the request was sent: commit the intent. Not 0: nothing is
 	 * sent and done() says REMOTE_ABORTED. Comes at most once. */
 	int (*sending)(void *arg);

@@ -6,6 +6,9 @@
 /* A generation usually takes this long: polls are at their slowest from then on. */
 #define USUAL_MS 120000
 
+#define NET_MIN_MS 60000
+#define NET_MAX_MS 300000
+
 struct sched_policy sched_policy_default(void)
 {
 	return (struct sched_policy){
@@ -24,6 +27,15 @@ static int64_t min(int64_t a, int64_t b)
 static int64_t max(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
+}
+
+struct sched_policy sched_policy_called_back(const struct sched_policy *policy)
+{
+	struct sched_policy slow = *policy;
+
+	slow.poll_min_ms = max(policy->poll_min_ms, NET_MIN_MS);
+	slow.poll_max_ms = max(policy->poll_max_ms, NET_MAX_MS);
+	return slow;
 }
 
 static int64_t plus_tenth(int64_t ms)

@@ -21,6 +21,9 @@ struct sched_policy {
 
 /* 5 s to 10 s, as documented; retries from 1 s to 5 min. */
 struct sched_policy sched_policy_default(void);
+/* POLICY where callbacks tell what polls would: they are its safety net, after 1 min, growing to 5
+ * min, unless it is slower itself. */
+struct sched_policy sched_policy_called_back(const struct sched_policy *policy);
 
 /* Delay to the next poll of a job submitted AGE_MS ago: poll_min at first, growing with the age to
  * poll_max (reached after two minutes, the usual time of a generation), jittered by up to 10 %

@@ -23,7 +23,8 @@ static void run(const char *ready, const char *ledger, int lifeline)
 	snprintf(number, sizeof(number), "%d", lifeline);
 	setpgid(0, 0); /* a Ctrl-C is for the driver, which unmounts first */
 	const char *argv[] = { PROGRAM, "--ready",    ready,  "--ledger",
-			       ledger,  "--lifeline", number, NULL };
+			       ledger,  "--lifeline", number, "--allow-http-webhook",
+			       NULL };
 	if (len > 0) {
 		self[len] = '\0';
 		strcpy(strrchr(self, '/') + 1, PROGRAM);

@@ -23,8 +23,8 @@
 #define JOB_COLUMNS                                                                                \
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
-	"gid, mode, output_unreachable, origin, warning, retries, price, earlier"
-#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim"
+#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
 
 static const char *const sql[STORE_STATEMENTS] = {
@@ -206,6 +206,8 @@ static void put_job(struct cursor *c, const struct job *job)
 	put_int(c, job->retries);
 	put_int(c, job->price);
 	put_int(c, job->earlier);
+	put_text(c, job->token);
+	put_text(c, job->claim);
 }
 
 static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)
@@ -432,6 +434,8 @@ static int take_job(struct cursor *c, struct job *job)
 	job->retries = (unsigned)take_int(c);
 	job->price = take_int(c);
 	job->earlier = take_int(c);
+	take_text(c, &job->token);
+	take_text(c, &job->claim);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;
 }

@@ -72,6 +72,9 @@ static const char *const formats[STORE_FORMAT] = {
 	" CASE submitted_ms WHEN 0 THEN created_ms ELSE submitted_ms END, state,"
 	" CASE WHEN state IN ('REFUSED', 'ERROR') THEN 0 ELSE price END"
 	" FROM job WHERE attempts > 0;",
+
+	"ALTER TABLE job ADD COLUMN token TEXT;"
+	"ALTER TABLE job ADD COLUMN claim TEXT;",
 };
 
 /* What the system said about the disk, where it is one of the errors that SQLite can have met. */

@@ -510,6 +510,108 @@ START_TEST(output_names)
 }
 END_TEST
 
+#define TOKEN "0123456789abcdef0123456789abcdef"
+
+static const struct {
+	const char *gateway, *base;
+	bool allowed;
+} bases[] = {
+	{ "https://gateway.example", "https://studio.example/p3d", true },
+	{ "https://gateway.example", "https://studio.example:8443", true },
+	{ "http://127.0.0.1:8080", "https://studio.example", true },
+	{ "http://127.0.0.1:8080", "http://127.0.0.1:8090/p3d", true },
+	{ "http://127.0.0.1:8080", "http://studio.example", false },
+	{ "https://gateway.example", "http://127.0.0.1:8090", false },
+	{ "https://gateway.example", "http://studio.example", false },
+	{ "https://gateway.example", "https://studio.example/", false },
+	{ "https://gateway.example", "https://studio.example/?a=", false },
+	{ "https://gateway.example", "https://studio.example/#a", false },
+	{ "https://gateway.example", "https://a b.example/", false },
+	{ "https://gateway.example", "https://user@studio.example", false },
+	{ "https://gateway.example", "studio.example", false },
+	{ "https://gateway.example", "", false },
+};
+
+START_TEST(callback_bases)
+{
+	ck_assert(api_callback_base_allowed(bases[_i].gateway, bases[_i].base) ==
+		  bases[_i].allowed);
+}
+END_TEST
+
+static const struct {
+	const char *path;
+	uint64_t number; /* 0: none */
+} targets[] = {
+	{ "/17-" TOKEN, 17 },
+	{ "/hook/p3d/9223372036854775807-" TOKEN, 9223372036854775807 },
+	{ "//17-" TOKEN, 17 },
+	{ "17-" TOKEN, 0 },
+	{ "/17-" TOKEN "0", 0 },
+	{ "/17-" TOKEN "/", 0 },
+	{ "/17-0123456789abcdef0123456789abcde", 0 },
+	{ "/17-0123456789ABCDEF0123456789ABCDEF", 0 },
+	{ "/17-0123456789abcdef0123456789abcdeg", 0 },
+	{ "/-" TOKEN, 0 },
+	{ "/-17-" TOKEN, 0 },
+	{ "/+17-" TOKEN, 0 },
+	{ "/ 17-" TOKEN, 0 },
+	{ "/17 -" TOKEN, 0 },
+	{ "/99999999999999999999-" TOKEN, 0 },
+	{ "/17", 0 },
+	{ "/", 0 },
+	{ "", 0 },
+};
+
+START_TEST(callback_targets)
+{
+	uint64_t number = 0;
+	char token[API_TOKEN_LEN + 1] = "";
+
+	ck_assert(api_callback_target(targets[_i].path, &number, token) ==
+		  (targets[_i].number != 0));
+	ck_assert_uint_eq(number, targets[_i].number);
+	ck_assert_str_eq(token, number ? TOKEN : "");
+}
+END_TEST
+
+START_TEST(a_callback_url_is_read_again)
+{
+	char *url = api_callback_url("https://studio.example/p3d", UINT64_C(281474976710655),
+				     TOKEN);
+	uint64_t number;
+	char token[API_TOKEN_LEN + 1];
+
+	ck_assert_str_eq(url, "https://studio.example/p3d/281474976710655-" TOKEN);
+	ck_assert(api_callback_target(url, &number, token));
+	ck_assert_uint_eq(number, UINT64_C(281474976710655));
+	free(url);
+}
+END_TEST
+
+static const struct {
+	const char *body, *id;
+} callbacks[] = {
+	{ "{\"request_id\": \"pixal3d_1\", \"status\": \"COMPLETED\", \"output\": {}}",
+	  "pixal3d_1" },
+	{ "{\"request_id\": \"../etc\"}", NULL },
+	{ "{\"request_id\": \"\"}", NULL },
+	{ "{\"request_id\": 7}", NULL },
+	{ "{\"request_id\": \"a\\u0000b\"}", NULL },
+	{ "[\"request_id\"]", NULL },
+	{ "{\"request_id\": \"pixal3d_1\"", NULL },
+	{ "", NULL },
+};
+
+START_TEST(callback_ids)
+{
+	char *id = api_callback_id(callbacks[_i].body, strlen(callbacks[_i].body));
+
+	ck_assert_pstr_eq(id, callbacks[_i].id);
+	free(id);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("api");
@@ -527,6 +629,10 @@ int main(void)
 	tcase_add_loop_test(tcase, retry_after, 0, ROWS(retries));
 	tcase_add_test(tcase, retry_after_survives_any_clock);
 	tcase_add_loop_test(tcase, output_names, 0, ROWS(outputs));
+	tcase_add_loop_test(tcase, callback_bases, 0, ROWS(bases));
+	tcase_add_loop_test(tcase, callback_targets, 0, ROWS(targets));
+	tcase_add_test(tcase, a_callback_url_is_read_again);
+	tcase_add_loop_test(tcase, callback_ids, 0, ROWS(callbacks));
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOW 1779456000123
+#define NOW   1779456000123
+#define TOKEN "0123456789abcdef0123456789abcdef"
 
 /* What each event does in each state, written down apart from job.c: the state after it and what
  * is to be done, or the error. */
@@ -54,6 +55,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = NONE(JOB_DRAFT), [JOB_EVENT_ATTACH] = POLL(JOB_QUEUED),
 		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
+		[JOB_EVENT_CALLED] = INVAL,
 	},
 	[JOB_WAITING] = {
 		[JOB_EVENT_SUBMIT] = ALREADY, [JOB_EVENT_SENDING] = NONE(JOB_SUBMITTING),
@@ -61,6 +63,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = STOP(JOB_REFUSED), [JOB_EVENT_LOST] = STOP(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = SEND, [JOB_EVENT_ATTACH] = ALREADY,
 		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
+		[JOB_EVENT_CALLED] = INVAL,
 	},
 	[JOB_SUBMITTING] = {
 		[JOB_EVENT_SUBMIT] = ALREADY, [JOB_EVENT_SENDING] = ALREADY,
@@ -68,6 +71,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = STOP(JOB_REFUSED), [JOB_EVENT_LOST] = STOP(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = STOP(JOB_UNCERTAIN), [JOB_EVENT_ATTACH] = ALREADY,
 		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
+		[JOB_EVENT_CALLED] = NONE(JOB_SUBMITTING),
 	},
 	[JOB_UNCERTAIN] = {
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL,
@@ -75,6 +79,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = NONE(JOB_UNCERTAIN),
 		[JOB_EVENT_RESTART] = NONE(JOB_UNCERTAIN), [JOB_EVENT_ATTACH] = POLL(JOB_QUEUED),
 		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
+		[JOB_EVENT_CALLED] = POLL(JOB_UNCERTAIN),
 	},
 	[JOB_REFUSED] = {
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL,
@@ -82,6 +87,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = NONE(JOB_REFUSED), [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = NONE(JOB_REFUSED), [JOB_EVENT_ATTACH] = ROFS,
 		[JOB_EVENT_STATUS] = INVAL, [JOB_EVENT_UNKNOWN] = INVAL,
+		[JOB_EVENT_CALLED] = POLL(JOB_REFUSED),
 	},
 #define RUNNING(s) { \
 		[JOB_EVENT_SUBMIT] = ROFS, [JOB_EVENT_SENDING] = INVAL, \
@@ -89,6 +95,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL, \
 		[JOB_EVENT_RESTART] = POLL(s), [JOB_EVENT_ATTACH] = POLL(s), \
 		[JOB_EVENT_STATUS] = POLL(JOB_PROCESSING), [JOB_EVENT_UNKNOWN] = STOP(JOB_UNCERTAIN), \
+		[JOB_EVENT_CALLED] = NONE(s), \
 	}
 	[JOB_QUEUED] = RUNNING(JOB_QUEUED),
 	[JOB_PROCESSING] = RUNNING(JOB_PROCESSING),
@@ -99,6 +106,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL,
 		[JOB_EVENT_RESTART] = STOP(JOB_COMPLETED), [JOB_EVENT_ATTACH] = STOP(JOB_COMPLETED),
 		[JOB_EVENT_STATUS] = STOP(JOB_COMPLETED), [JOB_EVENT_UNKNOWN] = STOP(JOB_COMPLETED),
+		[JOB_EVENT_CALLED] = NONE(JOB_COMPLETED),
 	},
 #define FAILED(s) { \
 		[JOB_EVENT_SUBMIT] = SEND, [JOB_EVENT_SENDING] = INVAL, \
@@ -106,6 +114,7 @@ static const struct outcome table[JOB_STATES][JOB_EVENTS] = {
 		[JOB_EVENT_REFUSED] = INVAL, [JOB_EVENT_LOST] = INVAL, \
 		[JOB_EVENT_RESTART] = NONE(s), [JOB_EVENT_ATTACH] = STOP(s), \
 		[JOB_EVENT_STATUS] = NONE(s), [JOB_EVENT_UNKNOWN] = NONE(s), \
+		[JOB_EVENT_CALLED] = NONE(s), \
 	}
 	[JOB_FAILED] = FAILED(JOB_FAILED),
 	[JOB_ERROR] = FAILED(JOB_ERROR),
@@ -124,6 +133,8 @@ static struct job *make(enum job_state state)
 	ck_assert_int_eq(job_set(&job->name, "dog"), 0);
 	if (job_is(job, JOB_REMOTE_STATES))
 		job_set(&job->request_id, "pixal3d_1");
+	if (!job_is(job, JOB_IN(JOB_DRAFT) | JOB_IN(JOB_WAITING)))
+		job_set(&job->token, TOKEN);
 	if (job_is(job, JOB_TERMINAL_STATES))
 		job->ended_ms = NOW - 1000;
 	if (state == JOB_COMPLETED) {
@@ -154,6 +165,7 @@ static void check_invariants(const struct job *job)
 	ck_assert_int_eq(job->request_id != NULL, job_is(job, JOB_REMOTE_STATES));
 	ck_assert_int_eq(job->ended_ms != 0, job_is(job, JOB_TERMINAL_STATES));
 	ck_assert(job->output_count == 0 || job->state == JOB_COMPLETED);
+	ck_assert(!job->claim || (job->token && !job->request_id));
 }
 
 START_TEST(every_event_in_every_state)
@@ -186,10 +198,10 @@ END_TEST
 START_TEST(what_is_heard_twice_is_harmless)
 {
 	static const enum job_event_kind heard[] = { JOB_EVENT_ACCEPTED, JOB_EVENT_REFUSED,
-						     JOB_EVENT_LOST, JOB_EVENT_ATTACH,
-						     JOB_EVENT_STATUS };
-	enum job_state state = (enum job_state)(_i / 5);
-	struct job_event event = event_of(heard[_i % 5]);
+						     JOB_EVENT_LOST,     JOB_EVENT_ATTACH,
+						     JOB_EVENT_STATUS,   JOB_EVENT_CALLED };
+	enum job_state state = (enum job_state)(_i / 6);
+	struct job_event event = event_of(heard[_i % 6]);
 	struct job *job = make(state);
 
 	if (job_apply(job, &event) >= 0) {
@@ -249,6 +261,7 @@ START_TEST(a_new_attempt_starts_afresh)
 	ck_assert_ptr_null(job->word);
 	ck_assert_ptr_null(job->request_id);
 	ck_assert_ptr_null(job->polling_url);
+	ck_assert_ptr_null(job->token);
 	ck_assert_str_eq(job->name, "dog");
 	job_put(job);
 }
@@ -448,13 +461,74 @@ START_TEST(an_unknown_id_is_taken_back_unless_it_was_known)
 }
 END_TEST
 
+/* A token comes with each POST, and goes with what it was for. */
+START_TEST(a_token_is_of_one_post)
+{
+	struct job *job = make(JOB_WAITING);
+	struct job_event event = event_of(JOB_EVENT_SENDING);
+
+	event.token = TOKEN;
+	job_apply(job, &event);
+	ck_assert_str_eq(job->token, TOKEN);
+	event = event_of(JOB_EVENT_NOT_SENT);
+	job_apply(job, &event);
+	ck_assert_ptr_null(job->token);
+	event = event_of(JOB_EVENT_SENDING);
+	job_apply(job, &event);
+	ck_assert_ptr_null(job->token);
+	event = event_of(JOB_EVENT_CALLED);
+	ck_assert_int_eq(job_apply(job, &event), -EINVAL);
+	job_put(job);
+}
+END_TEST
+
+/* What a callback named is kept until it is settled: by the POST's own answer, by the service, or
+ * by the person; and nothing is bought meanwhile. */
+START_TEST(a_claim_is_kept_until_it_is_settled)
+{
+	static const struct {
+		enum job_event_kind kind;
+		int result;
+		bool kept;
+	} then[] = {
+		{ JOB_EVENT_CALLED, -EBUSY, true },
+		{ JOB_EVENT_SUBMIT, -EALREADY, true },
+		{ JOB_EVENT_RESTART, JOB_DO_POLL, true },
+		{ JOB_EVENT_LOST, JOB_DO_NOTHING, true },
+		{ JOB_EVENT_ACCEPTED, JOB_DO_POLL, false },
+		{ JOB_EVENT_ATTACH, JOB_DO_POLL, false },
+		{ JOB_EVENT_UNKNOWN, JOB_DO_STOP, false },
+	};
+	struct job *job = make(JOB_SUBMITTING), *before = make(JOB_SUBMITTING);
+	struct job_event called = event_of(JOB_EVENT_CALLED), lost = event_of(JOB_EVENT_LOST);
+	struct job_event event = event_of(then[_i].kind);
+
+	called.reason = NULL;
+	ck_assert_int_eq(job_apply(job, &called), JOB_DO_NOTHING);
+	expect_line(before, job, &called, "SUBMITTING, a callback names request pixal3d_1");
+	ck_assert_int_eq(job_apply(job, &lost), JOB_DO_POLL);
+	ck_assert_int_eq(job->state, JOB_UNCERTAIN);
+	event.request_id = "pixal3d_2";
+	ck_assert_int_eq(job_apply(job, &event), then[_i].result);
+	ck_assert_int_eq(job->claim != NULL, then[_i].kept);
+	check_invariants(job);
+	if (event.kind == JOB_EVENT_UNKNOWN) {
+		ck_assert_str_eq(job->error, "because");
+		ck_assert_int_eq(job->state, JOB_UNCERTAIN);
+		ck_assert_str_eq(job->token, TOKEN);
+	}
+	job_put(job);
+	job_put(before);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("job");
 	TCase *tcase = tcase_create("job");
 	tcase_add_loop_test(tcase, every_event_in_every_state, 0, JOB_STATES * JOB_EVENTS);
 	tcase_add_test(tcase, an_unknown_id_is_taken_back_unless_it_was_known);
-	tcase_add_loop_test(tcase, what_is_heard_twice_is_harmless, 0, JOB_STATES * 5);
+	tcase_add_loop_test(tcase, what_is_heard_twice_is_harmless, 0, JOB_STATES * 6);
 	tcase_add_loop_test(tcase, a_new_attempt_starts_afresh, 0, 5);
 	tcase_add_test(tcase, a_second_send_is_refused);
 	tcase_add_test(tcase, another_id_is_not_taken);
@@ -467,6 +541,8 @@ int main(void)
 	tcase_add_test(tcase, lines_of_the_log);
 	tcase_add_test(tcase, times);
 	tcase_add_test(tcase, a_copy_shares_nothing);
+	tcase_add_test(tcase, a_token_is_of_one_post);
+	tcase_add_loop_test(tcase, a_claim_is_kept_until_it_is_settled, 0, 7);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

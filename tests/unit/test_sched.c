@@ -173,6 +173,23 @@ START_TEST(random_operations_keep_the_heap)
 }
 END_TEST
 
+START_TEST(callbacks_make_polls_rare)
+{
+	struct sched_policy usual = sched_policy_default(), slower = usual;
+	struct sched_policy slow = sched_policy_called_back(&usual);
+
+	ck_assert_int_eq(slow.poll_min_ms, 60000);
+	ck_assert_int_eq(slow.poll_max_ms, 300000);
+	ck_assert_int_eq(slow.retry_min_ms, usual.retry_min_ms);
+	ck_assert_int_eq(slow.retry_max_ms, usual.retry_max_ms);
+	slower.poll_min_ms = 90000;
+	slower.poll_max_ms = 600000;
+	slow = sched_policy_called_back(&slower);
+	ck_assert_int_eq(slow.poll_min_ms, 90000);
+	ck_assert_int_eq(slow.poll_max_ms, 600000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sched");
@@ -181,6 +198,7 @@ int main(void)
 	tcase_add_loop_test(tcase, retry_delay, 0, ROWS(retries));
 	tcase_add_test(tcase, odd_policies_never_spin);
 	tcase_add_test(tcase, delays_are_spread);
+	tcase_add_test(tcase, callbacks_make_polls_rare);
 	tcase_add_test(tcase, empty_queue);
 	tcase_add_test(tcase, due_is_inclusive);
 	tcase_add_loop_test(tcase, random_operations_keep_the_heap, 1, 11);

@@ -23,6 +23,8 @@ static struct job *full_job(void)
 	job_set(&job->polling_url, "https://gateway.example/v2/x");
 	job_set(&job->warning, "mesh_scale: unusual\n");
 	job_set(&job->origin, "dogs.jsonl 0123 1");
+	job_set(&job->token, "0123456789abcdef0123456789abcdef");
+	job_set(&job->claim, "pixal3d_019e");
 	job_set(&job->error, "it's \xff a \"line\"\nand one more");
 	job->state = JOB_COMPLETED;
 	job->error_errno = EDQUOT;
@@ -72,6 +74,8 @@ static void check_same(const struct job *a, const struct job *b)
 	ck_assert_pstr_eq(a->error, b->error);
 	ck_assert_pstr_eq(a->warning, b->warning);
 	ck_assert_pstr_eq(a->origin, b->origin);
+	ck_assert_pstr_eq(a->token, b->token);
+	ck_assert_pstr_eq(a->claim, b->claim);
 	ck_assert_int_eq(a->state, b->state);
 	ck_assert_int_eq(a->error_errno, b->error_errno);
 	ck_assert_uint_eq(a->attempts, b->attempts);

@@ -92,6 +92,7 @@ START_TEST(upgrades_an_older_version)
 	      "ALTER TABLE job DROP COLUMN warning; DROP TABLE setting; "
 	      "ALTER TABLE job DROP COLUMN retries; ALTER TABLE job DROP COLUMN price; "
 	      "ALTER TABLE job DROP COLUMN earlier; DROP TABLE charge; "
+	      "ALTER TABLE job DROP COLUMN token; ALTER TABLE job DROP COLUMN claim; "
 	      "PRAGMA user_version = 1'",
 	      dir);
 	open_store();
