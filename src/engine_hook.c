@@ -46,7 +46,7 @@ static bool same_secret(const char *a, const char *b)
 	return difference == 0;
 }
 
-/* A token that no job has: not hexadecimal. */
+/* What is compared where there is no token. */
 static const char nobody[API_TOKEN_LEN + 1] = "................................";
 
 /* With a reference; NULL: TOKEN is not that of job NUMBER's present attempt. */
@@ -55,7 +55,7 @@ static const struct job *expected_job(struct engine *engine, uint64_t number, co
 	const struct job *job = engine_get(engine, number);
 	bool has_token = job && job->token && strlen(job->token) == API_TOKEN_LEN;
 
-	if (same_secret(token, has_token ? job->token : nobody))
+	if (same_secret(token, has_token ? job->token : nobody) && has_token)
 		return job;
 	job_put(job);
 	return NULL;
@@ -67,6 +67,25 @@ bool engine_callback_expected(struct engine *engine, uint64_t number, const char
 
 	job_put(job);
 	return job != NULL;
+}
+
+char *engine_redacted(const struct job *job, struct remote_reply *reply)
+{
+	size_t len = reply->body_len, token_len = job->token ? strlen(job->token) : 0;
+	char *copy, *at;
+
+	if (!token_len || !memmem(reply->body, len, job->token, token_len))
+		return NULL;
+	copy = calloc(1, len + 1);
+	if (copy)
+		memcpy(copy, reply->body, len);
+	else
+		len = 0;
+	for (at = copy; at && (at = memmem(at, (size_t)(copy + len - at), job->token, token_len));)
+		memset(at, '*', token_len);
+	reply->body = copy ? copy : "";
+	reply->body_len = len;
+	return copy;
 }
 
 /* The pace. */

@@ -206,6 +206,9 @@ void engine_heard(struct engine *engine, const struct remote_reply *reply);
 
 /* A new token. 0 or -errno. */
 int engine_draw_token(const struct engine *engine, char token[API_TOKEN_LEN + 1]);
+/* An answer that repeats JOB's token would show it in the mount: hides it in REPLY. Gives what is
+ * to be freed when REPLY is. */
+char *engine_redacted(const struct job *job, struct remote_reply *reply);
 /* An edit: -EEXIST where ARG, a request id, is another job's. */
 int engine_free_id(struct engine *engine, struct job *job, void *arg);
 /* How fast ENTRY's job is polled; `table_lock` is held for this and what follows. */

@@ -273,6 +273,14 @@ static void read_answer(struct engine *engine, const struct job *job,
 	api_status_release(&status);
 }
 
+static void read_redacted(struct engine *engine, const struct job *job, struct remote_reply reply)
+{
+	char *copy = engine_redacted(job, &reply);
+
+	read_answer(engine, job, &reply);
+	free(copy);
+}
+
 /* The job has become another one meanwhile, and may wait for a poll of its own. */
 static void overtaken(struct engine *engine, uint64_t number)
 {
@@ -295,7 +303,7 @@ static void done(void *arg, const struct remote_reply *reply)
 		failed(engine, job, reply->retry_after_ms,
 		       reply->fault == REMOTE_NO_KEY ? 1 : TELL_AFTER, reply->detail);
 	else
-		read_answer(engine, job, reply);
+		read_redacted(engine, job, *reply);
 	job_put(job);
 	free_poll(poll);
 }

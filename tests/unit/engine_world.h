@@ -39,7 +39,7 @@ enum call_kind { CALL_SUBMIT, CALL_STATUS, CALL_HEAD, CALL_FETCH };
 
 struct call {
 	enum call_kind kind;
-	char *url, *body;
+	char *url, *body; /* of a submission, url is where it wants to be called back; or NULL */
 	int (*sending)(void *arg);
 	void (*replied)(void *arg, const struct remote_reply *reply);
 	void (*sized)(void *arg, const struct remote_object *object);
@@ -59,6 +59,7 @@ struct sim {
 	_Atomic int64_t now_ms;
 	int64_t wall_jump_ms;
 	_Atomic uint64_t seed;
+	uint64_t secrets;   /* drawn */
 	struct call *calls; /* oldest first; network thread only */
 	unsigned posts;     /* fully received */
 	unsigned polls, heads;
@@ -86,6 +87,15 @@ static inline uint64_t sim_random(void *ctx)
 {
 	(void)ctx;
 	return atomic_fetch_add(&sim.seed, 0x9e3779b97f4a7c15u) >> 16;
+}
+
+/* Each differs from the one before. */
+static inline int sim_secret(void *ctx, void *out, size_t len)
+{
+	(void)ctx;
+	memset(out, 0, len);
+	memcpy(out, &(uint64_t){ ++sim.secrets }, sizeof(uint64_t));
+	return 0;
 }
 
 static inline struct call *add_call(enum call_kind kind, const char *url, void *arg)
@@ -118,7 +128,7 @@ static inline int sim_submit(void *ctx, const struct remote_submit *submit)
 	(void)ctx;
 	if (r < 0)
 		return r;
-	call = add_call(CALL_SUBMIT, NULL, submit->arg);
+	call = add_call(CALL_SUBMIT, submit->callback_url, submit->arg);
 	call->body = strndup(submit->body, submit->len);
 	call->sending = submit->sending;
 	call->replied = submit->done;
@@ -302,7 +312,10 @@ static inline void sim_setup(void)
 {
 	sim = (struct sim){
 		.conf = { .gateway = GATEWAY, .max_submissions = 2, .max_polls = 2 },
-		.world = { .wall_ms = sim_wall, .mono_ms = sim_mono, .random = sim_random },
+		.world = { .wall_ms = sim_wall,
+			   .mono_ms = sim_mono,
+			   .random = sim_random,
+			   .secret = sim_secret },
 		.remote = { .submit = sim_submit,
 			    .status = sim_status,
 			    .head = sim_head,

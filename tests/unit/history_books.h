@@ -26,9 +26,11 @@ struct ask {
 	bool refused;     /* the user was told that it will not be sent */
 	unsigned on_wire; /* POSTs that the service may have taken, as far as the driver can know */
 	enum service_mind mind;
-	char id[32];    /* given out */
-	bool delivered; /* in an answer that came whole */
-	bool excused;   /* the driver died before the disk took it */
+	char id[32];                   /* given out */
+	bool delivered;                /* in an answer that came whole */
+	bool excused;                  /* the driver died before the disk took it */
+	char token[API_TOKEN_LEN + 1]; /* of its last POST; "": none */
+	bool called; /* the driver took a callback that named ID, and nobody said otherwise */
 };
 
 struct seen {
@@ -71,6 +73,7 @@ static inline char *record_of(const struct job *job)
 	fprintf(out, "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%" PRId64 "|%x|%u|%o|%d",
 		job->created_ms, job->submitted_ms, job->changed_ms, job->ended_ms,
 		job->retry_at_ms, job->hidden, job->uid, job->mode, job->output_unreachable);
+	fprintf(out, "|%s|%s", job->token ? job->token : "-", job->claim ? job->claim : "-");
 	for (size_t i = 0; i < job->output_count; i++)
 		fprintf(out, "|%s %s %" PRId64, job->outputs[i].url, job->outputs[i].name,
 			job->outputs[i].size);
@@ -166,6 +169,13 @@ static inline void check_ask(struct ask *ask, const struct job *job)
 
 	if (current && job->state == JOB_REFUSED)
 		ask->refused = true;
+	if (current && ask->called && !(job->request_id && strcmp(job->request_id, ask->id) == 0) &&
+	    !(job->claim && strcmp(job->claim, ask->id) == 0))
+		wrong("a callback named %s, and job %" PRIu64 " is %s without it", ask->id,
+		      job->number, job_word(job));
+	if (ask->called && !strstr(seen->log, ask->id))
+		wrong("%s is not in the log of job %" PRIu64 ": %s", ask->id, job->number,
+		      seen->log);
 	if (!ask->delivered)
 		return;
 	if (current && !(job->request_id && strcmp(job->request_id, ask->id) == 0) &&

@@ -2,15 +2,18 @@
  * engine and store: random histories of users, services, clocks, disks and crashes.
  *
  * The engine and the store are the real ones. A user asks, attaches, renames, forgets; a service
- * takes POSTs or refuses them and answers truly, falsely cut, or never; time passes and jumps; the
- * disk is full or does not sync; the driver ends, or is killed, or the power fails and takes with
- * it what was not synced, also in the middle of a write. After each step:
+ * takes POSTs or refuses them and answers truly, falsely cut, or never, and calls back, in any
+ * order with its answer, and others forge its calls; time passes and jumps; the disk is full or
+ * does not sync; the driver ends, or is killed, or the power fails and takes with it what was not
+ * synced, also in the middle of a write. After each step:
  *
  *  - a purchase (an attempt that the user asked for) is POSTed once: a second POST leaves only
  *    when the service had said that it had not taken the first; what the user was refused, by an
  *    error or by REFUSED, is never POSTed at all;
  *  - every request id that was fully received is its job's, and in its log; where neither memory
  *    nor disk could keep it, because the driver died before the disk took it, the job is UNCERTAIN;
+ *  - the same holds for a request id that a callback has brought; one with the token of an older
+ *    attempt, or another one's, is not taken;
  *  - every state that needs it is explained; logs only grow; numbers are never reused; what is
  *    shown is what is on disk, also after a restart.
  *
@@ -86,6 +89,10 @@ static void attach(void)
 		}
 	}
 	r = number ? engine_attach(sim.engine, number, id) : 0;
+	/* The user knows better than callbacks. */
+	for (unsigned i = 0; i < play.asked; i++)
+		if (r == 0 && play.asks[i].number == number)
+			play.asks[i].called = false;
 	note("attach %s to job %" PRIu64 ": %d", id, number, r);
 }
 
@@ -161,6 +168,8 @@ static void connected(void)
 		return;
 	}
 	call->received = true;
+	if (call->url)
+		ck_assert(api_callback_target(call->url, &(uint64_t){ 0 }, ask->token));
 	if (chance(play.h, 10) && call->sending(call->arg) == 0)
 		wrong("ask %td may be sent a second time", ask - play.asks);
 	if (ask->refused)
@@ -243,6 +252,43 @@ static void post_answered(void)
 		reply_lost(call, whole);
 }
 
+/* The service, or who has seen its calls, calls about a POST that it has received. */
+static void called_back(void)
+{
+	struct ask *ask = play.asked ? &play.asks[draw(play.h, play.asked)] : NULL;
+	const struct job *job = ask && ask->token[0] ? engine_get(sim.engine, ask->number) : NULL;
+	bool forged = !ask || !ask->id[0] || chance(play.h, 20), known = job && job->request_id;
+	bool current = job && job->token && strcmp(job->token, ask->token) == 0 &&
+		       job->attempts == ask->attempt;
+	int r;
+
+	job_put(job);
+	if (!ask || !ask->token[0] || !ask->number)
+		return;
+	r = engine_callback(sim.engine, ask->number, ask->token, forged ? "another_2" : ask->id);
+	note("a callback names %s for ask %td: %d", forged ? "another_2" : ask->id, ask - play.asks,
+	     r);
+	if (power_cut[0])
+		return;
+	if (!current && r != -ENOENT)
+		wrong("the callback of ask %td is taken for another one's: %d", ask - play.asks, r);
+	if (current && r == -ENOENT)
+		wrong("the callback of ask %td was not expected", ask - play.asks);
+	if (r == 0 && !forged && !known)
+		ask->called = true;
+}
+
+static void not_known(const char *id)
+{
+	for (unsigned i = 0; i < play.asked; i++) {
+		const struct job *job = engine_get(sim.engine, play.asks[i].number);
+
+		if (job && !job->request_id && strcmp(play.asks[i].id, id) == 0)
+			play.asks[i].called = false;
+		job_put(job);
+	}
+}
+
 static void poll_answered(void)
 {
 	static const char *const words[] = { "QUEUED", "PROCESSING", "FAILED",
@@ -263,6 +309,8 @@ static void poll_answered(void)
 			 "{\"request_id\": \"%s\", \"status\": \"COMPLETED\", \"output\": "
 			 "{\"media_url\": [\"" MEDIA_URL "\"], \"media_type\": \"model/glb\"}}",
 			 id + 1);
+	if (what == 7)
+		not_known(id + 1);
 	if (what == 6)
 		fault(call, REMOTE_TIMEOUT, true);
 	else
@@ -370,7 +418,7 @@ static step_fn *const steps[] = {
 	forget,        connected,       connected,   connected,     connected,     not_connected,
 	post_answered, post_answered,   time_passes, post_answered, poll_answered, poll_answered,
 	size_answered, time_passes,     time_passes, time_passes,   clock_jumps,   disk_changes,
-	disk_changes,  power_will_fail, driver_dies, driver_ends,
+	disk_changes,  power_will_fail, driver_dies, driver_ends,   called_back,   called_back,
 };
 
 static void step(void)
@@ -426,6 +474,8 @@ static void play_history(struct history *h)
 	power_cut[0] = '\0';
 	sim_setup();
 	sim.conf.submit_sync = h->seed % 4 == 0;
+	sim.conf.callback_base = h->seed % 3 == 0 ? NULL : "https://studio.example/p3d";
+	sim.conf.callback_mode = "terminal";
 	stop_driver();
 	start_driver();
 	while (history_next(h, &at))

@@ -48,6 +48,44 @@ START_TEST(large_body_leaves_at_once)
 }
 END_TEST
 
+#define CALLBACK "https://studio.example/p3d/17-0123456789abcdef0123456789abcdef"
+
+static bool repeat_all(struct server *s, int fd, const char *request)
+{
+	(void)s;
+	return answer(fd, "202 Accepted", "", request);
+}
+
+/* As documented, and an answer that repeats it does not tell the secret. */
+START_TEST(asks_to_be_called_back)
+{
+	struct outcome outcome;
+	struct remote_submit submit = { .body = "{}",
+					.len = 2,
+					.callback_url = CALLBACK,
+					.callback_mode = "sync",
+					.sending = on_sending,
+					.done = on_done,
+					.arg = &outcome };
+
+	start(repeat_all);
+	outcome_init(&outcome);
+	ck_assert_int_eq(remote->submit(remote->ctx, &submit), 0);
+	wait_done(&outcome);
+	ck_assert_int_eq(outcome.http_status, 202);
+	ck_assert(server_saw(&server, "\r\nX-Webhook-URL: " CALLBACK "\r\n"));
+	ck_assert(server_saw(&server, "\r\nX-Webhook-Mode: sync\r\n"));
+	ck_assert_ptr_nonnull(strstr(outcome.body, "X-Webhook-URL: https://studio.example/p3d/**"));
+	ck_assert_ptr_null(strstr(outcome.body, "0123456789abcdef"));
+	finish_outcome(&outcome);
+	begin_submit(&outcome, "{}");
+	wait_done(&outcome);
+	ck_assert(!server_saw(&server, "X-Webhook"));
+	finish_outcome(&outcome);
+	stop();
+}
+END_TEST
+
 static bool take_posts_and_close(struct server *s, int fd, const char *request)
 {
 	if (strncmp(request, "POST", 4))
@@ -367,6 +405,7 @@ static void add_submit_tests(TCase *tc)
 {
 	tcase_add_test(tc, submits_as_documented);
 	tcase_add_test(tc, large_body_leaves_at_once);
+	tcase_add_test(tc, asks_to_be_called_back);
 	tcase_add_loop_test(tc, post_is_sent_once, 0, 2);
 	tcase_add_test(tc, no_intent_no_byte);
 	tcase_add_test(tc, refused_is_not_sent);

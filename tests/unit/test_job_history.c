@@ -69,6 +69,8 @@ static void check_record(struct play *p)
 	/* What was taken is known by its id, or is in doubt; nothing else. */
 	if (p->taken && !p->listening && !job_is(job, JOB_REMOTE_STATES | JOB_IN(JOB_UNCERTAIN)))
 		broken(p->h, "%s was taken, and is %s", p->id, state);
+	if (job->claim && (!job->token || job->request_id || !same_text(job->claim, p->id)))
+		broken(p->h, "%s with claim %s", state, job->claim);
 	if (p->known && !same_text(job->request_id, p->id))
 		broken(p->h, "%s is lost: %s", p->id, state);
 }
@@ -79,7 +81,8 @@ static bool same(const struct job *a, const struct job *b)
 	       a->changed_ms == b->changed_ms && a->ended_ms == b->ended_ms &&
 	       a->submitted_ms == b->submitted_ms && a->retry_at_ms == b->retry_at_ms &&
 	       a->error_errno == b->error_errno && same_text(a->error, b->error) &&
-	       same_text(a->request_id, b->request_id) && same_text(a->word, b->word);
+	       same_text(a->request_id, b->request_id) && same_text(a->word, b->word) &&
+	       same_text(a->token, b->token) && same_text(a->claim, b->claim);
 }
 
 static void check_line(struct play *p, const struct job *after, const struct job_event *event)
@@ -141,7 +144,7 @@ static void ask(struct play *p)
 /* Once the intent is committed the bytes go, and may be taken. */
 static void send(struct play *p)
 {
-	if (apply(p, (struct job_event){ .kind = JOB_EVENT_SENDING }) < 0)
+	if (apply(p, (struct job_event){ .kind = JOB_EVENT_SENDING, .token = "secret" }) < 0)
 		return;
 	p->on_wire++;
 	p->listening = true;
@@ -242,10 +245,17 @@ static void attach(struct play *p)
 		p->last.kind = JOB_EVENTS;
 }
 
-/* A callback that names the job ties a lost answer to it. */
+/* It may overtake the POST's answer. */
 static void callback(struct play *p)
 {
-	if (!p->taken || p->listening || p->job->state != JOB_UNCERTAIN)
+	if (p->taken)
+		apply(p, (struct job_event){ .kind = JOB_EVENT_CALLED, .request_id = p->id });
+}
+
+/* A callback that names the job ties a lost answer to it, once the service confirms it. */
+static void confirm(struct play *p)
+{
+	if (!p->job->claim || !job_is_polled(p->job))
 		return;
 	p->known = true;
 	heard(p, (struct job_event){
@@ -280,8 +290,9 @@ static void jump(struct play *p)
 }
 
 typedef void step_fn(struct play *p);
-static step_fn *const steps[] = { ask,  ask,        send, send,    send,   hear,     hear,  hear,
-				  poll, hear_again, poll, unknown, attach, callback, crash, jump };
+static step_fn *const steps[] = { ask,    ask,      send,    send,       send, hear,
+				  hear,   hear,     poll,    hear_again, poll, unknown,
+				  attach, callback, confirm, crash,      jump };
 
 static void play_history(struct history *h)
 {
