@@ -71,20 +71,20 @@ bool engine_callback_expected(struct engine *engine, uint64_t number, const char
 
 char *engine_redacted(const struct job *job, struct remote_reply *reply)
 {
+	const char *body = reply->body;
 	size_t len = reply->body_len, token_len = job->token ? strlen(job->token) : 0;
 	char *copy, *at;
 
-	if (!token_len || !memmem(reply->body, len, job->token, token_len))
+	if (!token_len || !memmem(body, len, job->token, token_len))
 		return NULL;
 	copy = calloc(1, len + 1);
-	if (copy)
-		memcpy(copy, reply->body, len);
-	else
-		len = 0;
-	for (at = copy; at && (at = memmem(at, (size_t)(copy + len - at), job->token, token_len));)
-		memset(at, '*', token_len);
 	reply->body = copy ? copy : "";
-	reply->body_len = len;
+	reply->body_len = copy ? len : 0;
+	if (!copy)
+		return NULL;
+	memcpy(copy, body, len);
+	for (at = copy; (at = memmem(at, (size_t)(copy + len - at), job->token, token_len));)
+		memset(at, '*', token_len);
 	return copy;
 }
 

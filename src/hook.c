@@ -30,12 +30,14 @@ struct connection {
 	bool told; /* to close: not in the list any more */
 };
 
+TAILQ_HEAD(connections, connection);
+
 struct hook {
 	struct hook_events events;
 	int fd; /* until libmicrohttpd has it; -1 then */
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *empty, *post_only;
-	TAILQ_HEAD(, connection) connections;
+	struct connections connections;
 	unsigned count;
 };
 
