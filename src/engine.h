@@ -203,5 +203,7 @@ bool engine_job_ended(const struct job *job);
  * known yet; -ESTALE: VERSION, a job_output's, is not the present one. */
 int engine_output(struct engine *engine, uint64_t number, unsigned index, uint16_t version,
 		  struct output **out);
+/* Bytes of output INDEX of JOB, whose size is known, on the local disk: as output_stored(). */
+uint64_t engine_stored(struct engine *engine, const struct job *job, unsigned index);
 
 #endif

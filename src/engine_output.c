@@ -420,6 +420,13 @@ int engine_output(struct engine *engine, uint64_t number, unsigned index, uint16
 	return r;
 }
 
+uint64_t engine_stored(struct engine *engine, const struct job *job, unsigned index)
+{
+	struct output_source source = source_of(job, index);
+
+	return engine->cache ? output_stored(engine->cache, &source) : 0;
+}
+
 static bool output_expired(void *ctx, uint64_t number, unsigned index)
 {
 	struct engine *engine = ctx;

@@ -124,14 +124,21 @@ static const struct job *next_job(void *ctx, uint64_t after)
 	return engine_next(((struct fs *)ctx)->engine, after);
 }
 
-static int render(struct fs *fs, const struct node *node, const struct job *job, char **text,
-		  size_t *len)
+static uint64_t stored(void *ctx, const struct job *job, unsigned index)
+{
+	return engine_stored(((struct fs *)ctx)->engine, job, index);
+}
+
+/* MEASURE: only the length is wanted. */
+static int render(struct fs *fs, const struct node *node, const struct job *job, bool measure,
+		  char **text, size_t *len)
 {
 	struct node_input in = { .job = job,
 				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
 				 .next = next_job,
+				 .stored = measure ? NULL : stored,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
 	struct price_account account = { 0 };
@@ -166,15 +173,15 @@ static int error_text(struct fs *fs, const struct node *node, const struct job *
 {
 	char *refusal = fs_job_refusal(fs, job->number);
 	if (!refusal)
-		return render(fs, node, job, text, len);
+		return render(fs, node, job, false, text, len);
 	int n = asprintf(text, "%s\n", refusal);
 	free(refusal);
 	*len = n > 0 ? (size_t)n : 0;
 	return n < 0 ? -ENOMEM : 0;
 }
 
-static int job_text(struct fs *fs, const struct node *node, const struct job *job, char **text,
-		    size_t *len)
+static int job_text(struct fs *fs, const struct node *node, const struct job *job, bool measure,
+		    char **text, size_t *len)
 {
 	if (!fs_visible(fs, node, job))
 		return -ENOENT;
@@ -184,7 +191,7 @@ static int job_text(struct fs *fs, const struct node *node, const struct job *jo
 					? fs_overlay(fs, job->number, node->kind)
 					: NULL;
 	if (!overlay)
-		return render(fs, node, job, text, len);
+		return render(fs, node, job, measure, text, len);
 	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
@@ -196,7 +203,7 @@ static int root_text(struct fs *fs, const struct node *node, char **text, size_t
 					? draft_find(fs->drafts, FUSE_ROOT_ID, node->name)
 					: NULL;
 	if (!overlay)
-		return render(fs, node, NULL, text, len);
+		return render(fs, node, NULL, false, text, len);
 	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
@@ -213,7 +220,7 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
-	int r = job_text(fs, node, job, text, len);
+	int r = job_text(fs, node, job, false, text, len);
 	job_put(job);
 	return r;
 }
@@ -296,7 +303,7 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 		return 0;
 	char *text = NULL;
 	size_t len = 0;
-	int r = job_text(fs, node, job, &text, &len);
+	int r = job_text(fs, node, job, true, &text, &len);
 	free(text);
 	st->st_size = (off_t)len;
 	return r;
@@ -533,6 +540,8 @@ static const struct fuse_lowlevel_ops operations = {
 	.readdirplus = fs_readdirplus,
 	.statfs = fs_statfs,
 	.create = fs_create,
+	.getxattr = fs_getxattr, /* and no setxattr: see fs_xattr.c */
+	.listxattr = fs_listxattr,
 };
 
 const struct fuse_lowlevel_ops *fs_operations(void)

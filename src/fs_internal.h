@@ -1,6 +1,7 @@
 /* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
  * (reading), fs_write.c (writing), fs_submit.c (submitting), fs_batch.c (lists),
- * fs_defaults.c (defaults.json), fs_tell.c (changes), fs_park.c (waiting). */
+ * fs_defaults.c (defaults.json), fs_xattr.c (extended attributes), fs_tell.c (changes),
+ * fs_park.c (waiting). */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
@@ -124,6 +125,10 @@ void fs_handle_free(struct fs *fs, struct fs_handle *handle);
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* fs_xattr.c */
+void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 
 /* fs_write.c */
 void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,

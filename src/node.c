@@ -3,6 +3,7 @@
 #include "params.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -266,6 +267,22 @@ static void render_spend(const struct node_input *in, FILE *out)
 	      out);
 }
 
+/* Of the same length however much is there: so its size is known without a look at the disk. */
+static void render_progress(const struct node_input *in, FILE *out)
+{
+	const struct job *job = in->job;
+	for (unsigned i = 0; i < job->output_count; i++) {
+		if (!node_output_visible(job, i))
+			continue;
+		uint64_t size = (uint64_t)job->outputs[i].size;
+		uint64_t stored = in->stored ? in->stored(in->ctx, job, i) : 0;
+		unsigned percent = size ? (unsigned)((double)stored / (double)size * 100) : 100;
+		int width = snprintf(NULL, 0, "%" PRIu64, size);
+		fprintf(out, "%*" PRIu64 " %" PRIu64 " %3u%% %s\n", width, stored, size, percent,
+			job->outputs[i].name);
+	}
+}
+
 static bool has_answer(const struct job *job)
 {
 	return job->word != NULL;
@@ -274,6 +291,14 @@ static bool has_answer(const struct job *job)
 static bool has_request_id(const struct job *job)
 {
 	return job->request_id != NULL || job_is(job, JOB_IN(JOB_DRAFT) | JOB_IN(JOB_UNCERTAIN));
+}
+
+static bool has_output(const struct job *job)
+{
+	unsigned i = 0;
+	while (i < job->output_count && !node_output_visible(job, i))
+		i++;
+	return i < job->output_count;
 }
 
 static bool has_error(const struct job *job)
@@ -287,6 +312,7 @@ static bool has_error(const struct job *job)
 #define BUYS      (JOB_IN(JOB_DRAFT) | JOB_RETRIABLE_STATES)
 #define ATTACHES  (JOB_IN(JOB_DRAFT) | JOB_IN(JOB_UNCERTAIN))
 #define TEXT(t)   (1u << (t))
+#define DONE      JOB_IN(JOB_COMPLETED)
 #define ANY       JOB_ANY_STATE
 
 /* In order of kind. Columns: kind, name, parent, mode, flags, seen in, written in, texts, present,
@@ -309,6 +335,7 @@ static const struct node table[] = {
 	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           render_log },
 	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           render_status },
 	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_PARAMS),    NULL,           render_cost },
+	{ NODE_PROGRESS,    "progress",    NODE_JOB,  FILE_MODE, 0,             DONE, 0,       0,                        has_output,     render_progress },
 };
 /* clang-format on */
 #define ROWS (sizeof(table) / sizeof(table[0]))

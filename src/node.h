@@ -49,6 +49,7 @@ enum node_kind {
 	NODE_LOG,
 	NODE_WAIT,
 	NODE_COST,
+	NODE_PROGRESS,
 	NODE_KINDS,
 	NODE_OUTPUT = 64, /* + index of the output */
 };
@@ -91,6 +92,9 @@ struct node_input {
 	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
 	 */
 	const struct job *(*next)(void *ctx, uint64_t after);
+	/* Bytes of output INDEX of JOB on the local disk; NULL: only the length of the text
+	 * matters, which does not depend on it. For `progress`. */
+	uint64_t (*stored)(void *ctx, const struct job *job, unsigned index);
 	void *ctx;
 };
 

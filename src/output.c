@@ -321,6 +321,22 @@ uint64_t output_cached(struct output *output)
 	return total;
 }
 
+uint64_t output_stored(struct output_cache *cache, const struct output_source *source)
+{
+	uint64_t total = 0;
+
+	pthread_mutex_lock(&cache->names);
+	pthread_mutex_lock(&cache->lock);
+	struct output *found = output_find_locked(cache, source->job, source->index);
+	if (found && output_same_locked(found, source))
+		total = range_set_total(&found->have);
+	pthread_mutex_unlock(&cache->lock);
+	if (!found)
+		total = output_stored_named(cache, source);
+	pthread_mutex_unlock(&cache->names);
+	return total;
+}
+
 void output_forget(struct output_cache *cache, uint64_t job)
 {
 	struct output_waiter *woken = NULL;

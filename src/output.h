@@ -111,6 +111,8 @@ int output_fd(const struct output *output);
 
 /* Bytes on the local disk so far. */
 uint64_t output_cached(struct output *output);
+/* The same of SOURCE, which need not be open: reads its map at most, and makes nothing. */
+uint64_t output_stored(struct output_cache *cache, const struct output_source *source);
 
 /* Deletes what is cached of JOB, all indexes; readers that are open keep their descriptor, and get
  * -ESTALE for what is missing. */

@@ -162,6 +162,8 @@ bool output_expire(struct output *output);
 
 /* Opens the data file and loads the map, or starts an empty one.  0 or -errno. */
 int output_files_open_named(struct output *output);
+/* What would be there if SOURCE, which is not in the cache, were opened; in bytes. */
+uint64_t output_stored_named(struct output_cache *cache, const struct output_source *source);
 void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned index);
 void output_unlink_map_named(struct output *output);
 /* All files of JOB, whatever their index. */

@@ -197,6 +197,33 @@ int output_files_open_named(struct output *output)
 	return ftruncate(output->fd, (off_t)output->size) < 0 ? -errno : 0;
 }
 
+uint64_t output_stored_named(struct output_cache *cache, const struct output_source *source)
+{
+	struct output peek = { .cache = cache,
+			       .job = source->job,
+			       .index = source->index,
+			       .size = source->size,
+			       .glb = source->glb };
+	struct name name = file_name(peek.job, peek.index, "data");
+	uint64_t total = 0;
+	struct stat st;
+
+	char *text = read_map(&peek);
+	if (!text)
+		return 0;
+	range_set_init(&peek.have);
+	peek.etag = source->etag ? strdup(source->etag) : NULL;
+	peek.fd = openat(cache->dirfd, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (peek.fd >= 0 && fstat(peek.fd, &st) == 0 && !load(&peek, st.st_size, text))
+		total = range_set_total(&peek.have);
+	if (peek.fd >= 0)
+		close(peek.fd);
+	range_set_release(&peek.have);
+	free(peek.etag);
+	free(text);
+	return total;
+}
+
 static void unlink_file(struct output_cache *cache, const char *name)
 {
 	if (unlinkat(cache->dirfd, name, 0) < 0 && errno != ENOENT)

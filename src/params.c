@@ -350,6 +350,11 @@ bool params_has_seed(const struct params *params)
 	return json_object_get(params->values, "seed") != NULL;
 }
 
+long long params_seed(const struct params *params)
+{
+	return json_integer_value(json_object_get(params->values, "seed"));
+}
+
 int params_set_seed(struct params *params, uint64_t seed)
 {
 	json_t *value = json_integer((json_int_t)(seed & 0x7fffffff));

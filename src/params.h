@@ -72,6 +72,8 @@ const char *params_image_url(const struct params *params);
 int params_set_image_url(struct params *params, const char *url);
 
 bool params_has_seed(const struct params *params);
+/* 0 when it is not set. */
+long long params_seed(const struct params *params);
 /* SEED is cut to 0 .. 2^31-1: the documentation gives no range, and every known model takes these.
  */
 int params_set_seed(struct params *params, uint64_t seed);

@@ -341,6 +341,65 @@ START_TEST(a_name_with_odd_bytes_stays_one_field_of_one_line)
 }
 END_TEST
 
+static uint64_t third;
+
+static uint64_t stored_third(void *ctx, const struct job *job, unsigned index)
+{
+	ck_assert_ptr_eq(ctx, &third);
+	return index == 2 ? third : (uint64_t)job->outputs[index].size;
+}
+
+static char *progress(const struct job *job, bool measure)
+{
+	char *text = NULL;
+	size_t len;
+	struct node_input in = { .job = job,
+				 .stored = measure ? NULL : stored_third,
+				 .ctx = &third };
+	FILE *out = open_memstream(&text, &len);
+	node_of(NODE_PROGRESS)->render(&in, out);
+	fclose(out);
+	return text;
+}
+
+/* Its size is told without looking at the disk. */
+START_TEST(progress_has_one_length_and_is_whole_only_at_the_end)
+{
+	static const struct {
+		uint64_t stored;
+		const char *says;
+	} rows[] = {
+		{ 0, "    0 10000   0% output-3.glb\n" },
+		{ 99, "   99 10000   0% output-3.glb\n" },
+		{ 9999, " 9999 10000  99% output-3.glb\n" },
+		{ 10000, "10000 10000 100% output-3.glb\n" },
+	};
+	struct job *job = job_in(JOB_COMPLETED);
+	const struct node *node = node_of(NODE_PROGRESS);
+	for (int i = 0; i < 3; i++) {
+		struct job_output *output = job_add_output(job);
+		ck_assert_ptr_nonnull(output);
+		job_set(&output->name, i ? "output-3.glb" : "output.glb");
+	}
+	ck_assert(!node_visible(node, job));
+	job->outputs[0].size = 7;
+	job->outputs[2].size = 10000;
+	ck_assert(node_visible(node, job));
+	for (int i = 0; i < ROWS(rows); i++) {
+		third = rows[i].stored;
+		char *text = progress(job, false), *length = progress(job, true);
+		ck_assert_int_eq(strncmp(text, "7 7 100% output.glb\n", 20), 0);
+		ck_assert_str_eq(text + 20, rows[i].says);
+		ck_assert_uint_eq(strlen(text), strlen(length));
+		free(text);
+		free(length);
+	}
+	job->hidden = node_hidden_bit(NODE_OUTPUT) | node_hidden_bit(NODE_OUTPUT + 2);
+	ck_assert(!node_visible(node, job));
+	job_put(job);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node");
@@ -356,6 +415,7 @@ int main(void)
 	tcase_add_test(tcase, spend_says_what_is_left);
 	tcase_add_test(tcase, the_error_is_a_line);
 	tcase_add_test(tcase, the_readme_names_mount_and_every_parameter);
+	tcase_add_test(tcase, progress_has_one_length_and_is_whole_only_at_the_end);
 	tcase_add_test(tcase, a_name_with_odd_bytes_stays_one_field_of_one_line);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -516,6 +516,31 @@ START_TEST(one_output_for_all_who_open)
 }
 END_TEST
 
+/* Whoever asks how much is there makes no files. */
+START_TEST(stored_is_what_opening_would_find)
+{
+	struct output_source other = source;
+
+	ck_assert_uint_eq(output_stored(cache, &source), 0);
+	ck_assert_int_ne(access(path("data"), F_OK), 0);
+	read_a_part();
+	ck_assert_uint_eq(output_stored(cache, &source), 2 * MIB);
+	other.etag = "\"two\"";
+	ck_assert_uint_eq(output_stored(cache, &other), 0);
+	close_cache();
+	open_cache();
+	ck_assert_uint_eq(output_stored(cache, &source), 2 * MIB);
+	ck_assert_uint_eq(output_stored(cache, &other), 0);
+	open_output();
+	ck_assert_uint_eq(output_cached(out), 2 * MIB);
+	close_cache();
+	write_file(path("map"), "pixal3dfs-map 1 0123456789abcdef\nsize 1\n", 40);
+	open_cache();
+	ck_assert_uint_eq(output_stored(cache, &source), 0);
+	ck_assert_int_eq(access(path("map"), F_OK), 0);
+}
+END_TEST
+
 START_TEST(no_directory)
 {
 	struct output_events events = { 0 };
@@ -551,6 +576,7 @@ int main(void)
 	tcase_add_loop_test(tc, forgotten_while_saved, 0, 2);
 	tcase_add_test(tc, descriptors_and_modes);
 	tcase_add_test(tc, one_output_for_all_who_open);
+	tcase_add_test(tc, stored_is_what_opening_would_find);
 	tcase_add_test(tc, no_directory);
 	Suite *suite = suite_create("output_map");
 	suite_add_tcase(suite, tc);
