@@ -29,8 +29,12 @@ except OSError as e:
 
 # --- what is there
 
+attrs() { # file
+	getfattr --absolute-names -d -m - "$1" | sed '/^#/d'
+}
+
 names() { # file
-	getfattr --absolute-names -d -m - "$1" | sed -n 's/^\([^#=]*\)=.*/\1/p' | xargs
+	attrs "$1" | cut -d = -f 1 | xargs
 }
 
 of_job="user.pixal3d.image_url user.pixal3d.request_id user.pixal3d.seed user.pixal3d.status"
@@ -103,8 +107,7 @@ if setfattr -n user.probe -v 1 "$T/probe" 2>"$T/which"; then
 	rsync -aX "$F" "$T/rsync.glb"
 	for copy in cp rsync; do
 		cmp "$T/got" "$T/$copy.glb"
-		eq "$(getfattr -d -m - "$T/$copy.glb" | grep =)" \
-			"$(getfattr --absolute-names -d -m - "$F" | grep =)" "attributes by $copy"
+		eq "$(attrs "$T/$copy.glb")" "$(attrs "$F")" "attributes by $copy"
 	done
 	eq "$(rsync -aXi "$F" "$T/rsync.glb")" "" "a second rsync"
 else
@@ -113,7 +116,8 @@ fi
 cp -a "$T/dog.json" "$M/new/again.json"
 install -m 600 "$T/dog.json" "$M/new/third.json"
 tar --xattrs --xattrs-include='user.*' -cf "$T/dog.tar" -C "$M" by-name latest -h
-tar --xattrs -tvvf "$T/dog.tar" | grep -q 'user.pixal3d.seed' || fail "no attributes in tar"
+tar --xattrs -tvvf "$T/dog.tar" >"$T/tar"
+grep -q user.pixal3d.seed "$T/tar" || fail "no attributes in tar: $(cat "$T/tar")"
 
 # --- ls asks one file only, whatever there is
 
