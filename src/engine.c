@@ -97,8 +97,17 @@ static int save_late(struct engine *engine, const struct job *job)
 	struct job_event event = { .kind = JOB_EVENTS,
 				   .reason = "recorded late: the disk had refused it" };
 	char *line = job_describe(NULL, job, &event);
-	int r = store_update(engine->store, job, &(struct store_texts){ .log_line = line });
+	struct job *late = job_copy(job);
+	int r = late ? store_update(engine->store, late, &(struct store_texts){ .log_line = line })
+		     : -ENOMEM;
 
+	if (r == 0) {
+		pthread_mutex_lock(&engine->table_lock);
+		job_put(table_swap(&engine->table, table_find(&engine->table, late->number), late));
+		pthread_mutex_unlock(&engine->table_lock);
+	} else {
+		job_put(late);
+	}
 	free(line);
 	return r;
 }
@@ -313,9 +322,15 @@ void engine_save(struct engine *engine, uint64_t number)
 
 static void save(struct engine *engine, uint64_t number)
 {
+	const struct job *job;
+
 	pthread_mutex_lock(&engine->write);
 	engine_save(engine, number);
 	pthread_mutex_unlock(&engine->write);
+	job = engine_get(engine, number);
+	if (job && engine->observer && engine->observer->changed)
+		engine->observer->changed(engine->observer->ctx, job, job);
+	job_put(job);
 	engine_idle(engine, QUEUE_SAVE, number);
 }
 

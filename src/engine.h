@@ -141,6 +141,8 @@ void engine_submit_all(struct engine *engine, struct engine_order *orders, size_
 int engine_set_defaults(struct engine *engine, const char *text, const struct params *params);
 /* That text: heap, *TEXT is NULL when there is none. 0 or -errno. */
 int engine_defaults(struct engine *engine, char **text);
+/* The texture_size of a submission that names none. */
+long engine_texture_size(struct engine *engine);
 
 /* Money; every amount is an estimate. */
 

@@ -66,6 +66,16 @@ static char *one_line(const char *note)
 	return line;
 }
 
+/* What is shown of the parameters without reading them. */
+static void note_params(struct job *job, const struct params *params)
+{
+	const char *url = params_image_url(params);
+
+	job->image_url_len = url ? (uint32_t)strlen(url) : 0;
+	job->texture_size = params_has_texture_size(params) ? (uint32_t)params_texture_size(params)
+							    : 0;
+}
+
 /* Makes AFTER what it shall be. Gives the actions. */
 static int prepare(struct engine *engine, const struct change *change, const struct job *before,
 		   struct job *after, char **line)
@@ -83,6 +93,8 @@ static int prepare(struct engine *engine, const struct change *change, const str
 		after->changed_ms = engine_wall(engine);
 	if (actions < 0)
 		return actions;
+	if (change->params)
+		note_params(after, change->params);
 	if (change->event && change->event->kind == JOB_EVENT_SUBMIT)
 		r = engine_afford(engine, change->event);
 	if (r < 0)

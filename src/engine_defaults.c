@@ -66,6 +66,16 @@ int engine_defaults(struct engine *engine, char **text)
 	return store_setting(engine->store, SETTING, text);
 }
 
+long engine_texture_size(struct engine *engine)
+{
+	long size;
+
+	pthread_mutex_lock(&engine->table_lock);
+	size = params_texture_size(engine->defaults);
+	pthread_mutex_unlock(&engine->table_lock);
+	return size;
+}
+
 int engine_apply_defaults(struct engine *engine, struct params *params)
 {
 	int r;

@@ -131,6 +131,7 @@ struct change {
 	const struct job_event *event; /* NULL: none */
 	const char *note;              /* the log's line where there is no event; NULL: none */
 	struct store_texts texts;      /* but the log's line */
+	const struct params *params;   /* what TEXTS.params says; NULL: nothing */
 	int result;                    /* a mask of job_action, or -errno: nothing has changed */
 };
 

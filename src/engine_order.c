@@ -53,6 +53,7 @@ static int prepare_purchase(struct engine *engine, struct purchase *purchase, st
 		.event = &purchase->event,
 		/* An answer to an earlier attempt must never be taken for one to this. */
 		.texts = { .params = purchase->body, .answer = "", .status = "" },
+		.params = order->params,
 	};
 	if (purchase->body && (order->number || change->fresh))
 		return 0;

@@ -258,11 +258,13 @@ static void keep_answer(struct engine *engine, uint64_t number, const struct rem
 	char status[32];
 	size_t status_len = (size_t)snprintf(status, sizeof(status), "%ld\n", reply->http_status);
 	char *answer = malloc(status_len + reply->body_len + 1);
-	const struct job *job;
+	const struct job *shown;
+	struct job *job;
 	int r = -ENOMEM;
 
 	pthread_mutex_lock(&engine->write);
-	job = engine_get(engine, number);
+	shown = engine_get(engine, number);
+	job = shown ? job_copy(shown) : NULL;
 	if (job && answer) {
 		memcpy(answer, status, status_len);
 		if (reply->body_len)
@@ -272,8 +274,9 @@ static void keep_answer(struct engine *engine, uint64_t number, const struct rem
 		r = store_update(engine->store, job, &texts);
 	}
 	pthread_mutex_unlock(&engine->write);
-	if (r < 0 && job)
+	if (r < 0 && shown)
 		log_errno(r, "job %" PRIu64 ": the service's answer could not be recorded", number);
+	job_put(shown);
 	job_put(job);
 	free(answer);
 }
@@ -487,6 +490,7 @@ int engine_keep_params(struct engine *engine, uint64_t number, const struct para
 		.number = number,
 		.edit = edit_draft,
 		.texts = { .params = body },
+		.params = params,
 	};
 	int r = body ? engine_change(engine, &change) : -ENOMEM;
 

@@ -129,23 +129,24 @@ static uint64_t stored(void *ctx, const struct job *job, unsigned index)
 	return engine_stored(((struct fs *)ctx)->engine, job, index);
 }
 
-/* MEASURE: only the length is wanted. */
-static int render(struct fs *fs, const struct node *node, const struct job *job, bool measure,
-		  char **text, size_t *len)
+static int render(struct fs *fs, const struct node *node, const struct job *job, char **text,
+		  size_t *len)
 {
 	struct node_input in = { .job = job,
 				 .prices = engine_prices(fs->engine),
 				 .source = fs->conf.source,
 				 .mountpoint = fs->conf.mountpoint,
 				 .next = next_job,
-				 .stored = measure ? NULL : stored,
+				 .stored = stored,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
 	struct price_account account = { 0 };
 	char *defaults = NULL;
-	int r = node->kind == NODE_SPEND ? engine_account(fs->engine, &account) : 0;
-	if (node->kind == NODE_COST || node->kind == NODE_DEFAULTS)
-		r = engine_defaults(fs->engine, &defaults);
+	int r = node->kind == NODE_SPEND      ? engine_account(fs->engine, &account)
+		: node->kind == NODE_DEFAULTS ? engine_defaults(fs->engine, &defaults)
+					      : 0;
+	if (node->kind == NODE_COST)
+		in.texture_size = engine_texture_size(fs->engine);
 	in.account = &account;
 	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {
@@ -173,25 +174,29 @@ static int error_text(struct fs *fs, const struct node *node, const struct job *
 {
 	char *refusal = fs_job_refusal(fs, job->number);
 	if (!refusal)
-		return render(fs, node, job, false, text, len);
+		return render(fs, node, job, text, len);
 	int n = asprintf(text, "%s\n", refusal);
 	free(refusal);
 	*len = n > 0 ? (size_t)n : 0;
 	return n < 0 ? -ENOMEM : 0;
 }
 
-static int job_text(struct fs *fs, const struct node *node, const struct job *job, bool measure,
-		    char **text, size_t *len)
+/* What is being written in place of a file of a job; NULL: nothing. draft_put(). */
+static struct draft *overlay_of(struct fs *fs, const struct node *node, const struct job *job)
+{
+	return node_is_writable(node, job) ? fs_overlay(fs, job->number, node->kind) : NULL;
+}
+
+static int job_text(struct fs *fs, const struct node *node, const struct job *job, char **text,
+		    size_t *len)
 {
 	if (!fs_visible(fs, node, job))
 		return -ENOENT;
 	if (node->kind == NODE_ERROR)
 		return error_text(fs, node, job, text, len);
-	struct draft *overlay = node_is_writable(node, job)
-					? fs_overlay(fs, job->number, node->kind)
-					: NULL;
+	struct draft *overlay = overlay_of(fs, node, job);
 	if (!overlay)
-		return render(fs, node, job, measure, text, len);
+		return render(fs, node, job, text, len);
 	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
@@ -203,7 +208,7 @@ static int root_text(struct fs *fs, const struct node *node, char **text, size_t
 					? draft_find(fs->drafts, FUSE_ROOT_ID, node->name)
 					: NULL;
 	if (!overlay)
-		return render(fs, node, NULL, false, text, len);
+		return render(fs, node, NULL, text, len);
 	int r = fs_draft_text(overlay, text, len);
 	draft_put(overlay);
 	return r;
@@ -220,7 +225,7 @@ int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len)
 	const struct job *job = engine_get(fs->engine, node_number(ino));
 	if (!job)
 		return -ESTALE;
-	int r = job_text(fs, node, job, false, text, len);
+	int r = job_text(fs, node, job, text, len);
 	job_put(job);
 	return r;
 }
@@ -290,6 +295,31 @@ static int attr_draft(struct fs *fs, struct stat *st, double *timeout)
 	return 0;
 }
 
+/* As long as job_text() would be. Nothing is read from the books where the job itself knows. */
+static int job_text_size(struct fs *fs, const struct node *node, const struct job *job, off_t *size)
+{
+	if (!fs_visible(fs, node, job))
+		return -ENOENT;
+	struct draft *overlay = overlay_of(fs, node, job);
+	if (overlay) {
+		struct draft_info info;
+		draft_info(overlay, &info);
+		draft_put(overlay);
+		*size = (off_t)info.size;
+		return 0;
+	}
+	if (node->size) {
+		*size = (off_t)node->size(job);
+		return 0;
+	}
+	char *text = NULL;
+	size_t len = 0;
+	int r = job_text(fs, node, job, &text, &len);
+	free(text);
+	*size = (off_t)len;
+	return r;
+}
+
 static int attr_job_text(struct fs *fs, const struct node *node, const struct job *job,
 			 struct stat *st, double *timeout)
 {
@@ -299,14 +329,7 @@ static int attr_job_text(struct fs *fs, const struct node *node, const struct jo
 			   ? 0
 			   : FS_TIMEOUT;
 	st->st_mode = S_IFREG | ((writable ? 0666 : 0444) & ~fs->conf.umask & (job->mode | 0111));
-	if (node->flags & NODE_UNLISTED)
-		return 0;
-	char *text = NULL;
-	size_t len = 0;
-	int r = job_text(fs, node, job, true, &text, &len);
-	free(text);
-	st->st_size = (off_t)len;
-	return r;
+	return node->flags & NODE_UNLISTED ? 0 : job_text_size(fs, node, job, &st->st_size);
 }
 
 static int attr_output(struct fs *fs, const struct job *job, unsigned index, struct stat *st)

@@ -123,9 +123,12 @@ struct job *job_copy(const struct job *job)
 		.uid = job->uid,
 		.gid = job->gid,
 		.mode = job->mode,
+		.image_url_len = job->image_url_len,
+		.texture_size = job->texture_size,
 		.output_unreachable = job->output_unreachable,
 		.refs = 1,
 	};
+	memcpy(copy->text_len, job->text_len, sizeof(copy->text_len));
 	if (copy_strings(copy, job) < 0) {
 		job_put(copy);
 		return NULL;

@@ -104,7 +104,10 @@ struct job {
 	uint32_t hidden; /* files of it that were unlinked: a bit for each node kind, see node.h */
 	uid_t uid;
 	gid_t gid;
-	mode_t mode;             /* permission bits of its directory */
+	mode_t mode;                  /* permission bits of its directory */
+	uint32_t text_len[JOB_TEXTS]; /* bytes of its texts, kept by the store; but the answer's */
+	uint32_t image_url_len;       /* of the image's URL in its parameters; 0: none */
+	uint32_t texture_size;        /* the one in its parameters; 0: none */
 	bool output_unreachable; /* COMPLETED, but the CDN would not say the size yet: asked again
 				    later */
 	size_t output_count;

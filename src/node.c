@@ -213,16 +213,9 @@ static const char *why_free(const struct job *job)
 /* What was sent has the defaults of its time. */
 static long texture_size_of(const struct node_input *in)
 {
-	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
-	struct params *defaults = in->defaults && job_is(in->job, JOB_IN(JOB_DRAFT))
-					  ? parse_params(in->defaults)
-					  : NULL;
-	if (params && defaults)
-		params_fill(params, defaults);
-	long size = params ? params_texture_size(params) : 0;
-	params_free(params);
-	params_free(defaults);
-	return size;
+	if (in->job->texture_size)
+		return in->job->texture_size;
+	return job_is(in->job, JOB_IN(JOB_DRAFT)) ? in->texture_size : params_texture_size(NULL);
 }
 
 /* Each line begins with its number: a script may add them up. */
@@ -277,12 +270,42 @@ static void render_progress(const struct node_input *in, FILE *out)
 		if (!node_output_visible(job, i))
 			continue;
 		uint64_t size = (uint64_t)job->outputs[i].size;
-		uint64_t stored = in->stored ? in->stored(in->ctx, job, i) : 0;
+		uint64_t stored = in->stored(in->ctx, job, i);
 		unsigned percent = size ? (unsigned)((double)stored / (double)size * 100) : 100;
 		int width = snprintf(NULL, 0, "%" PRIu64, size);
 		fprintf(out, "%*" PRIu64 " %" PRIu64 " %3u%% %s\n", width, stored, size, percent,
 			job->outputs[i].name);
 	}
+}
+
+static size_t size_params(const struct job *job)
+{
+	return job->text_len[JOB_TEXT_PARAMS];
+}
+
+static size_t size_image_url(const struct job *job)
+{
+	return job->image_url_len ? job->image_url_len + 1 : 0;
+}
+
+static size_t size_status_json(const struct job *job)
+{
+	return job->text_len[JOB_TEXT_STATUS];
+}
+
+static size_t size_log(const struct job *job)
+{
+	return job->text_len[JOB_TEXT_LOG];
+}
+
+static size_t size_progress(const struct job *job)
+{
+	size_t len = 0;
+	for (unsigned i = 0; i < job->output_count; i++)
+		if (node_output_visible(job, i))
+			len += 2 * (size_t)snprintf(NULL, 0, "%" PRId64, job->outputs[i].size) +
+			       strlen("  100% \n") + strlen(job->outputs[i].name);
+	return len;
 }
 
 static bool has_answer(const struct job *job)
@@ -318,26 +341,26 @@ static bool has_error(const struct job *job)
 #define ANY       JOB_ANY_STATE
 
 /* In order of kind. Columns: kind, name, parent, mode, flags, seen in, written in, texts, present,
- * render. */
+ * size, render. */
 /* clang-format off */
 static const struct node table[] = {
-	{ NODE_README,      "README",      NODE_ROOT, FILE_MODE, 0,             0,   0,        0,                        NULL,           render_readme },
-	{ NODE_NEW,         "new",         NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
-	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL },
-	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL },
-	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_jobs },
-	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           render_defaults },
-	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           render_spend },
-	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      render_error },
-	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_params },
-	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           render_image_url },
-	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           render_status },
-	{ NODE_STATUS_JSON, "status.json", NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_STATUS),    has_answer,     render_status_json },
-	{ NODE_REQUEST_ID,  "request_id",  NODE_JOB,  FILE_MODE, 0,             ANY, ATTACHES, 0,                        has_request_id, render_request_id },
-	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           render_log },
-	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           render_status },
-	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_PARAMS),    NULL,           render_cost },
-	{ NODE_PROGRESS,    "progress",    NODE_JOB,  FILE_MODE, 0,             DONE, 0,       0,                        has_output,     render_progress },
+	{ NODE_README,      "README",      NODE_ROOT, FILE_MODE, 0,             0,   0,        0,                        NULL,           NULL,             render_readme },
+	{ NODE_NEW,         "new",         NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL,             NULL },
+	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL,             NULL },
+	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             NULL },
+	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_jobs },
+	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           NULL,             render_defaults },
+	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_spend },
+	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      NULL,             render_error },
+	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_params,      render_params },
+	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_image_url,   render_image_url },
+	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           NULL,             render_status },
+	{ NODE_STATUS_JSON, "status.json", NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_STATUS),    has_answer,     size_status_json, render_status_json },
+	{ NODE_REQUEST_ID,  "request_id",  NODE_JOB,  FILE_MODE, 0,             ANY, ATTACHES, 0,                        has_request_id, NULL,             render_request_id },
+	{ NODE_LOG,         "log",         NODE_JOB,  FILE_MODE, NODE_GROWS,    ANY, 0,        TEXT(JOB_TEXT_LOG),       NULL,           size_log,         render_log },
+	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           NULL,             render_status },
+	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           NULL,             render_cost },
+	{ NODE_PROGRESS,    "progress",    NODE_JOB,  FILE_MODE, 0,             DONE, 0,       0,                        has_output,     size_progress,    render_progress },
 };
 /* clang-format on */
 #define ROWS (sizeof(table) / sizeof(table[0]))

@@ -84,7 +84,8 @@ static inline unsigned node_kind(uint64_t ino)
 struct node_input {
 	const struct job *job;       /* files of a job */
 	const char *text[JOB_TEXTS]; /* those the row asks for; "" when there is none */
-	const char *defaults;        /* defaults.json; NULL: none. For it and `cost` */
+	const char *defaults;        /* defaults.json; NULL: none. For itself alone */
+	long texture_size;           /* of a submission that names none. For `cost` */
 	const struct price_list *prices;
 	const struct price_account *account; /* for `spend` alone */
 	const char *source;                  /* the mount's SOURCE, as given */
@@ -92,8 +93,7 @@ struct node_input {
 	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
 	 */
 	const struct job *(*next)(void *ctx, uint64_t after);
-	/* Bytes of output INDEX of JOB on the local disk; NULL: only the length of the text
-	 * matters, which does not depend on it. For `progress`. */
+	/* Bytes of output INDEX of JOB on the local disk. For `progress`. */
 	uint64_t (*stored)(void *ctx, const struct job *job, unsigned index);
 	void *ctx;
 };
@@ -113,6 +113,8 @@ struct node {
 	uint32_t writable; /* of a job: written in these, which submits or attaches */
 	uint32_t texts;    /* bits of enum job_text that RENDER reads */
 	bool (*present)(const struct job *job); /* NULL: always */
+	size_t (*size)(const struct job *job);  /* bytes that RENDER will write, where that is known
+						   without TEXTS; NULL: render it to know */
 	void (*render)(const struct node_input *in,
 		       FILE *out); /* NULL: directories, links, outputs */
 };

@@ -363,8 +363,13 @@ int params_set_seed(struct params *params, uint64_t seed)
 
 long params_texture_size(const struct params *params)
 {
-	const json_t *value = json_object_get(params->values, "texture_size");
+	const json_t *value = params ? json_object_get(params->values, "texture_size") : NULL;
 	return value ? (long)json_integer_value(value) : strtol(DEFAULT_TEXTURE_SIZE, NULL, 10);
+}
+
+bool params_has_texture_size(const struct params *params)
+{
+	return json_object_get(params->values, "texture_size") != NULL;
 }
 
 /* Closes a memory stream: its text, or NULL when memory ran out on the way. */

@@ -85,9 +85,10 @@ char *params_format(const struct params *params);
 /* What is outside the usual ranges, one line each, or NULL when nothing is. Heap. */
 char *params_warnings(const struct params *params);
 
-/* The value of texture_size, the default when it is not set: the documentation's price rows go by
- * it. */
+/* The value of texture_size, the default when it is not set, or PARAMS is NULL: the documentation's
+ * price rows go by it. */
 long params_texture_size(const struct params *params);
+bool params_has_texture_size(const struct params *params);
 
 /* Is this one http(s) URL with a host, without white space or control characters, UTF-8, at most 8
  * KiB? 0, or -EINVAL with ERROR saying why. */

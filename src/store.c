@@ -23,8 +23,9 @@
 #define JOB_COLUMNS                                                                                \
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
-	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim"
-#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim, "  \
+	"params_len, status_len, log_len, image_url_len, texture_size"
+#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
 
 static const char *const sql[STORE_STATEMENTS] = {
@@ -208,6 +209,11 @@ static void put_job(struct cursor *c, const struct job *job)
 	put_int(c, job->earlier);
 	put_text(c, job->token);
 	put_text(c, job->claim);
+	put_int(c, job->text_len[JOB_TEXT_PARAMS]);
+	put_int(c, job->text_len[JOB_TEXT_STATUS]);
+	put_int(c, job->text_len[JOB_TEXT_LOG]);
+	put_int(c, job->image_url_len);
+	put_int(c, job->texture_size);
 }
 
 static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)
@@ -288,8 +294,6 @@ static int write_rest(struct store_db *db, uint64_t number, const struct job *jo
 
 	if (!r)
 		r = write_charge(db, number, job);
-	if (!texts)
-		return r;
 	if (!r)
 		r = write_text(db, number, JOB_TEXT_PARAMS, texts->params,
 			       texts->params ? strlen(texts->params) : 0);
@@ -330,49 +334,77 @@ static int update_locked(struct store_db *db, const struct job *job,
 	return r ? r : write_rest(db, job->number, job, texts);
 }
 
-int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
-		 uint64_t *number)
+/* What TEXTS make of the lengths in JOB's record. */
+static void measure(struct job *job, const struct store_texts *texts)
 {
-	uint64_t given = 0;
-	int r = begin(store);
+	char time[JOB_TIME_MAX];
 
-	if (r)
-		return r;
-	r = end(store, insert_locked(&store->writer, job, texts, &given));
-	if (!r)
-		*number = given;
-	return r;
+	if (texts->params)
+		job->text_len[JOB_TEXT_PARAMS] = (uint32_t)strlen(texts->params);
+	if (texts->status)
+		job->text_len[JOB_TEXT_STATUS] = (uint32_t)texts->status_len;
+	if (texts->log_line)
+		job->text_len[JOB_TEXT_LOG] += (uint32_t)(strlen(job_time(job->changed_ms, time)) +
+							  strlen(texts->log_line) + 2);
 }
 
-int store_update(struct store *store, const struct job *job, const struct store_texts *texts)
-{
-	int r = begin(store);
+/* What a transaction changes of a job in memory, which it takes back when it fails. */
+struct undo {
+	uint64_t number;
+	uint32_t text_len[JOB_TEXTS];
+};
 
-	return r ? r : end(store, update_locked(&store->writer, job, texts));
+static int apply_locked(struct store_db *db, const struct store_change *change, struct undo *undo)
+{
+	struct job *job = change->job;
+
+	undo->number = job->number;
+	memcpy(undo->text_len, job->text_len, sizeof(undo->text_len));
+	measure(job, &change->texts);
+	return job->number ? update_locked(db, job, &change->texts)
+			   : insert_locked(db, job, &change->texts, &job->number);
 }
 
 int store_apply(struct store *store, struct store_change *changes, size_t count)
 {
-	uint64_t *given = calloc(count ? count : 1, sizeof(*given));
-	int r = given ? begin(store) : -ENOMEM;
+	struct undo *undo = calloc(count ? count : 1, sizeof(*undo));
+	int r = undo ? begin(store) : -ENOMEM;
+	size_t done = 0;
 
 	if (r) {
-		free(given);
+		free(undo);
 		return r;
 	}
-	for (size_t i = 0; !r && i < count; i++) {
-		struct store_change *change = &changes[i];
-
-		r = change->job->number
-			    ? update_locked(&store->writer, change->job, &change->texts)
-			    : insert_locked(&store->writer, change->job, &change->texts, &given[i]);
+	while (!r && done < count) {
+		r = apply_locked(&store->writer, &changes[done], &undo[done]);
+		done++;
 	}
 	r = end(store, r);
-	for (size_t i = 0; !r && i < count; i++)
-		if (given[i])
-			changes[i].job->number = given[i];
-	free(given);
+	for (size_t i = 0; r && i < done; i++) {
+		changes[i].job->number = undo[i].number;
+		memcpy(changes[i].job->text_len, undo[i].text_len, sizeof(undo[i].text_len));
+	}
+	free(undo);
 	return r;
+}
+
+int store_insert(struct store *store, struct job *job, const struct store_texts *texts)
+{
+	struct store_change change = { .job = job };
+
+	if (texts)
+		change.texts = *texts;
+	job->number = 0;
+	return store_apply(store, &change, 1);
+}
+
+int store_update(struct store *store, struct job *job, const struct store_texts *texts)
+{
+	struct store_change change = { .job = job };
+
+	if (texts)
+		change.texts = *texts;
+	return job->number ? store_apply(store, &change, 1) : -ENOENT;
 }
 
 int store_forget(struct store *store, uint64_t number)
@@ -436,6 +468,11 @@ static int take_job(struct cursor *c, struct job *job)
 	job->earlier = take_int(c);
 	take_text(c, &job->token);
 	take_text(c, &job->claim);
+	job->text_len[JOB_TEXT_PARAMS] = (uint32_t)take_int(c);
+	job->text_len[JOB_TEXT_STATUS] = (uint32_t)take_int(c);
+	job->text_len[JOB_TEXT_LOG] = (uint32_t)take_int(c);
+	job->image_url_len = (uint32_t)take_int(c);
+	job->texture_size = (uint32_t)take_int(c);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;
 }

@@ -46,13 +46,12 @@ struct store_texts {
  * the attempt's first record. Charges are never deleted, but for that of a WAITING job that is
  * forgotten: it was not sent. */
 
-/* Makes a new job: *NUMBER is its number, above every number ever given. JOB->number is ignored.
- * TEXTS may be NULL. -EEXIST: another job has its origin. */
-int store_insert(struct store *store, const struct job *job, const struct store_texts *texts,
-		 uint64_t *number);
+/* Makes a new job, whose number it is then given, above every number ever given. TEXTS may be NULL.
+ * -EEXIST: another job has its origin. JOB->text_len follows TEXTS, here and in the calls below. */
+int store_insert(struct store *store, struct job *job, const struct store_texts *texts);
 
 /* Replaces the record of JOB->number. TEXTS may be NULL. -ENOENT: no such job. */
-int store_update(struct store *store, const struct job *job, const struct store_texts *texts);
+int store_update(struct store *store, struct job *job, const struct store_texts *texts);
 
 /* What is to become of one job: made when its number is 0, which it is given then, else replaced.
  */

@@ -75,6 +75,25 @@ static const char *const formats[STORE_FORMAT] = {
 
 	"ALTER TABLE job ADD COLUMN token TEXT;"
 	"ALTER TABLE job ADD COLUMN claim TEXT;",
+
+	"ALTER TABLE job ADD COLUMN params_len INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN status_len INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN log_len INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN image_url_len INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE job ADD COLUMN texture_size INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE job SET"
+	" params_len = ifnull((SELECT length(body) FROM text"
+	"  WHERE text.number = job.number AND which = 0), 0),"
+	" status_len = ifnull((SELECT length(body) FROM text"
+	"  WHERE text.number = job.number AND which = 2), 0),"
+	" log_len = ifnull((SELECT sum(length(line)) FROM log"
+	"  WHERE log.number = job.number), 0);"
+	"UPDATE job SET (image_url_len, texture_size) ="
+	" (SELECT ifnull(length(CAST(json_extract(CAST(body AS TEXT), '$.image_url') AS BLOB)), 0),"
+	"  ifnull(CAST(json_extract(CAST(body AS TEXT), '$.texture_size') AS INTEGER), 0)"
+	"  FROM text WHERE text.number = job.number AND which = 0)"
+	" WHERE number IN (SELECT number FROM text WHERE which = 0"
+	"  AND json_valid(CAST(body AS TEXT)));",
 };
 
 /* What the system said about the disk, where it is one of the errors that SQLite can have met. */

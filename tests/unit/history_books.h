@@ -74,6 +74,7 @@ static inline char *record_of(const struct job *job)
 		job->created_ms, job->submitted_ms, job->changed_ms, job->ended_ms,
 		job->retry_at_ms, job->hidden, job->uid, job->mode, job->output_unreachable);
 	fprintf(out, "|%s|%s", job->token ? job->token : "-", job->claim ? job->claim : "-");
+	fprintf(out, "|%u %u", job->image_url_len, job->texture_size);
 	for (size_t i = 0; i < job->output_count; i++)
 		fprintf(out, "|%s %s %" PRId64, job->outputs[i].url, job->outputs[i].name,
 			job->outputs[i].size);
@@ -143,6 +144,23 @@ static inline void check_explained(const struct job *job)
 			wrong("WAITING does not say why: %s", error);
 		break;
 	default: break;
+	}
+}
+
+/* What a listing says of a job's texts is what reading them gives. */
+static inline void check_lengths(const struct job *job)
+{
+	static const enum job_text kept[] = { JOB_TEXT_PARAMS, JOB_TEXT_STATUS, JOB_TEXT_LOG };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		char *text = NULL;
+		size_t len;
+
+		if (engine_text(sim.engine, job->number, kept[i], &text, &len) == 0 &&
+		    len != job->text_len[kept[i]])
+			wrong("text %d of job %" PRIu64 " has %zu bytes, %u are shown", kept[i],
+			      job->number, len, job->text_len[kept[i]]);
+		free(text);
 	}
 }
 
@@ -217,6 +235,7 @@ static inline void check_job(const struct job *job)
 	if (seen->forgotten)
 		wrong("job %" PRIu64 " was forgotten, and is there", job->number);
 	check_explained(job);
+	check_lengths(job);
 	check_log(seen);
 	for (unsigned i = 0; i < play.asked; i++)
 		if (play.asks[i].number == job->number)

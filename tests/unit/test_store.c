@@ -38,6 +38,8 @@ static struct job *full_job(void)
 	job->uid = (uid_t)-2;
 	job->gid = 7;
 	job->mode = 0751;
+	job->image_url_len = 30;
+	job->texture_size = 4096;
 	job->output_unreachable = true;
 	while (job->output_count < JOB_OUTPUTS_MAX)
 		ck_assert_ptr_nonnull(job_add_output(job));
@@ -86,6 +88,8 @@ static void check_same(const struct job *a, const struct job *b)
 	ck_assert_int_eq(a->ended_ms, b->ended_ms);
 	ck_assert_int_eq(a->retry_at_ms, b->retry_at_ms);
 	ck_assert_uint_eq(a->hidden, b->hidden);
+	ck_assert_uint_eq(a->image_url_len, b->image_url_len);
+	ck_assert_uint_eq(a->texture_size, b->texture_size);
 	ck_assert_uint_eq(a->uid, b->uid);
 	ck_assert_uint_eq(a->gid, b->gid);
 	ck_assert_uint_eq(a->mode, b->mode);
@@ -100,7 +104,8 @@ START_TEST(every_field_comes_back)
 	uint64_t number;
 
 	insert(NULL);
-	ck_assert_int_eq(store_insert(store, job, NULL, &number), 0);
+	ck_assert_int_eq(store_insert(store, job, NULL), 0);
+	number = job->number;
 	insert("last");
 	reopen();
 	ck_assert_int_eq(store_load(store, keep, &loaded), 0);
@@ -121,7 +126,7 @@ START_TEST(every_state_comes_back)
 		struct job *job = make_job("x");
 
 		job->state = (enum job_state)i;
-		ck_assert_int_eq(store_insert(store, job, NULL, &job->number), 0);
+		ck_assert_int_eq(store_insert(store, job, NULL), 0);
 		ck_assert_int_eq(store_load(store, keep, &loaded), 0);
 		ck_assert_int_eq(loaded.jobs[0]->state, job->state);
 		ck_assert_int_eq(store_forget(store, job->number), 0);
@@ -136,7 +141,7 @@ START_TEST(update_replaces)
 	struct job *job = full_job();
 	struct loaded loaded = { .count = 0 };
 
-	ck_assert_int_eq(store_insert(store, job, NULL, &job->number), 0);
+	ck_assert_int_eq(store_insert(store, job, NULL), 0);
 	for (size_t i = 1; i < JOB_OUTPUTS_MAX; i++) {
 		job_set(&job->outputs[i].url, NULL);
 		job_set(&job->outputs[i].name, NULL);
@@ -162,8 +167,9 @@ START_TEST(texts_are_kept_and_the_log_grows)
 				  "2026-05-22T13:17:33.110Z WAITING -> QUEUED\n";
 	struct store_texts texts = { .params = "{}\n", .log_line = "DRAFT -> WAITING" };
 	struct job *job = make_job("dog");
+	struct loaded loaded = { .count = 0 };
 
-	ck_assert_int_eq(store_insert(store, job, &texts, &job->number), 0);
+	ck_assert_int_eq(store_insert(store, job, &texts), 0);
 	check_text(job->number, JOB_TEXT_PARAMS, "{}\n", 3);
 	check_text(job->number, JOB_TEXT_ANSWER, "", 0);
 	texts = (struct store_texts){ .answer = answer,
@@ -172,7 +178,13 @@ START_TEST(texts_are_kept_and_the_log_grows)
 				      .log_line = "WAITING -> QUEUED" };
 	job->changed_ms += 1000;
 	ck_assert_int_eq(store_update(store, job, &texts), 0);
+	ck_assert_uint_eq(job->text_len[JOB_TEXT_PARAMS], 3);
+	ck_assert_uint_eq(job->text_len[JOB_TEXT_STATUS], 0);
+	ck_assert_uint_eq(job->text_len[JOB_TEXT_LOG], sizeof(log) - 1);
 	reopen();
+	ck_assert_int_eq(store_load(store, keep, &loaded), 0);
+	ck_assert_mem_eq(loaded.jobs[0]->text_len, job->text_len, sizeof(job->text_len));
+	drop(&loaded);
 	check_text(job->number, JOB_TEXT_PARAMS, "{}\n", 3);
 	check_text(job->number, JOB_TEXT_ANSWER, answer, sizeof(answer) - 1);
 	check_text(job->number, JOB_TEXT_STATUS, "", 0);
@@ -195,6 +207,7 @@ START_TEST(changes_are_made_together_or_not_at_all)
 	job_set(&changes[2].job->origin, "dogs.jsonl 1");
 	ck_assert_int_eq(store_apply(store, changes, 3), -EEXIST);
 	ck_assert_uint_eq(changes[1].job->number, 0);
+	ck_assert_uint_eq(changes[1].job->text_len[JOB_TEXT_LOG], 0);
 	reopen();
 	ck_assert_int_eq(jobs_in(store), 1);
 	job_set(&changes[2].job->origin, "dogs.jsonl 2");
@@ -257,7 +270,8 @@ START_TEST(numbers_are_never_reused)
 	uint64_t number;
 
 	insert("a");
-	ck_assert_int_eq(store_insert(store, job, &texts, &number), 0);
+	ck_assert_int_eq(store_insert(store, job, &texts), 0);
+	number = job->number;
 	ck_assert_int_eq(store_forget(store, number), 0);
 	ck_assert_uint_eq(insert("b"), number + 1);
 	ck_assert_int_eq(store_forget(store, number + 1), 0);
@@ -302,7 +316,7 @@ static void *work(void *arg)
 		char *text;
 		size_t len;
 
-		ck_assert_int_eq(store_insert(store, job, &texts, &job->number), 0);
+		ck_assert_int_eq(store_insert(store, job, &texts), 0);
 		ck_assert_int_eq(store_update(store, job, &texts), 0);
 		ck_assert_int_eq(store_text(store, job->number, JOB_TEXT_LOG, &text, &len), 0);
 		ck_assert_uint_eq(len, 2 * strlen("2026-05-22T13:17:32.110Z x\n"));

@@ -51,9 +51,10 @@ static void fails_without_a_trace(int want)
 	struct job *job = make_job("new");
 	struct loaded loaded = { .count = 0 };
 
-	job->number = 77;
-	ck_assert_int_eq(store_insert(store, job, &texts, &job->number), want);
-	ck_assert_uint_eq(job->number, 77);
+	ck_assert_int_eq(store_insert(store, job, &texts), want);
+	ck_assert_uint_eq(job->number, 0);
+	ck_assert_uint_eq(job->text_len[JOB_TEXT_PARAMS], 0);
+	ck_assert_uint_eq(job->text_len[JOB_TEXT_LOG], 0);
 	ck_assert_int_gt(faults, 0);
 	fail_writes = 0;
 	shell("rm -rf %s.copy && cp -a %s %s.copy", dir, dir, dir);

@@ -93,17 +93,55 @@ START_TEST(upgrades_an_older_version)
 	      "ALTER TABLE job DROP COLUMN retries; ALTER TABLE job DROP COLUMN price; "
 	      "ALTER TABLE job DROP COLUMN earlier; DROP TABLE charge; "
 	      "ALTER TABLE job DROP COLUMN token; ALTER TABLE job DROP COLUMN claim; "
+	      "ALTER TABLE job DROP COLUMN params_len; ALTER TABLE job DROP COLUMN status_len; "
+	      "ALTER TABLE job DROP COLUMN log_len; ALTER TABLE job DROP COLUMN image_url_len; "
+	      "ALTER TABLE job DROP COLUMN texture_size; "
 	      "PRAGMA user_version = 1'",
 	      dir);
 	open_store();
 	ck_assert_int_eq(jobs_in(store), 1);
 	job_set(&job->origin, "dogs.jsonl 1");
-	ck_assert_int_eq(store_insert(store, job, NULL, &job->number), 0);
-	ck_assert_int_eq(store_insert(store, job, NULL, &job->number), -EEXIST);
+	ck_assert_int_eq(store_insert(store, job, NULL), 0);
+	ck_assert_int_eq(store_insert(store, job, NULL), -EEXIST);
 	ck_assert_int_eq(store_setting(store, "defaults", &text), 0);
 	job_put(job);
 	reopen();
 	ck_assert_int_eq(jobs_in(store), 2);
+}
+END_TEST
+
+START_TEST(older_books_learn_the_lengths_of_their_texts)
+{
+	static const char params[] = "{\n  \"image_url\": \"https://example.com/\xc3\xa9.png\",\n"
+				     "  \"texture_size\": 4096\n}\n";
+	struct store_texts texts = {
+		.params = params, .status = "{}", .status_len = 2, .log_line = "x"
+	};
+	struct job *job = make_job("dog"), *other = make_job("cat");
+	struct loaded loaded = { .count = 0 };
+
+	ck_assert_int_eq(store_insert(store, job, &texts), 0);
+	ck_assert_int_eq(store_update(store, job, &(struct store_texts){ .log_line = "y" }), 0);
+	texts.params = "not JSON";
+	ck_assert_int_eq(store_insert(store, other, &texts), 0);
+	store_close(store);
+	shell("sqlite3 %s/jobs.db 'ALTER TABLE job DROP COLUMN params_len; "
+	      "ALTER TABLE job DROP COLUMN status_len; ALTER TABLE job DROP COLUMN log_len; "
+	      "ALTER TABLE job DROP COLUMN image_url_len; "
+	      "ALTER TABLE job DROP COLUMN texture_size; PRAGMA user_version = 4'",
+	      dir);
+	open_store();
+	ck_assert_int_eq(store_load(store, keep, &loaded), 0);
+	ck_assert_int_eq(loaded.count, 2);
+	ck_assert_mem_eq(loaded.jobs[0]->text_len, job->text_len, sizeof(job->text_len));
+	ck_assert_mem_eq(loaded.jobs[1]->text_len, other->text_len, sizeof(job->text_len));
+	ck_assert_uint_eq(loaded.jobs[0]->image_url_len,
+			  strlen("https://example.com/\xc3\xa9.png"));
+	ck_assert_uint_eq(loaded.jobs[0]->texture_size, 4096);
+	ck_assert_uint_eq(loaded.jobs[1]->image_url_len, 0);
+	drop(&loaded);
+	job_put(job);
+	job_put(other);
 }
 END_TEST
 
@@ -142,6 +180,7 @@ int main(void)
 	tcase_add_test(tc, refuses_another_programs_database);
 	tcase_add_test(tc, refuses_a_newer_version);
 	tcase_add_test(tc, upgrades_an_older_version);
+	tcase_add_test(tc, older_books_learn_the_lengths_of_their_texts);
 	tcase_add_test(tc, refuses_damage_after_a_crash);
 	tcase_add_test(tc, refuses_a_log_without_its_store);
 	return run_suite(suite);
