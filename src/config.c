@@ -101,6 +101,12 @@ static int set_submit_wait(struct config *config, const char *value)
 	return config->submit_wait_ms < 0 || *end ? -EINVAL : 0;
 }
 
+static int set_passthrough(struct config *config, const char *value)
+{
+	config->passthrough = strcmp(value, "auto") == 0;
+	return config->passthrough || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+}
+
 static int set_max_inflight(struct config *config, const char *value)
 {
 	char *end;
@@ -209,6 +215,8 @@ static const struct option options[] = {
 	  "FILE  the subscription key, readable by its owner only" },
 	{ "state_dir", true, set_state_dir, "DIR  where the books of all jobs are kept" },
 	{ "cache_dir", true, set_cache_dir, "DIR  where models are kept once they were read" },
+	{ "passthrough", true, set_passthrough,
+	  "auto|off  the kernel reads whole models by itself: root, Linux 6.9 (auto)" },
 	{ "poll", true, set_poll, "MIN[:MAX]  seconds between status requests of a job (5:10)" },
 	{ "submit", true, set_submit,
 	  "queue|sync  keep what the service could not take, or refuse it (queue)" },
@@ -359,6 +367,7 @@ void config_set_defaults(struct config *config)
 					       .max_polls = 8,
 					       .prices = price_list_default() },
 				   .submit_wait_ms = 30000,
+				   .passthrough = true,
 				   .umask = 022,
 				   .uid = getuid(),
 				   .gid = getgid(),

@@ -43,6 +43,7 @@ struct config {
 	char *webhook_listen;
 	struct engine_conf engine;
 	int64_t submit_wait_ms;
+	bool passthrough; /* the kernel may read whole models by itself */
 	mode_t umask;
 	uid_t uid;
 	gid_t gid;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct fs *fs_new(const struct fs_conf *conf)
 {
@@ -17,6 +18,8 @@ struct fs *fs_new(const struct fs_conf *conf)
 	pthread_mutex_init(&fs->park_lock, NULL);
 	pthread_mutex_init(&fs->jobs_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
+	iomode_init(&fs->iomode);
+	fs->passthrough.wanted = conf->passthrough && geteuid() == 0;
 	fs->changes = 1;
 	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
@@ -51,6 +54,7 @@ void fs_free(struct fs *fs)
 	pthread_mutex_destroy(&fs->park_lock);
 	pthread_mutex_destroy(&fs->jobs_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
+	iomode_release(&fs->iomode);
 	pthread_mutex_destroy(&fs->batch_lock);
 	free((char *)fs->conf.source);
 	free((char *)fs->conf.mountpoint);
@@ -379,6 +383,7 @@ int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout)
 	st->st_blksize = 4096;
 	unsigned kind = node_kind(ino);
 	int r;
+	*timeout = 0;
 	if (kind == NODE_ROOT) {
 		*timeout = FS_TIMEOUT;
 		attr_owned(fs, st, S_IFDIR | 0777);
@@ -393,6 +398,8 @@ int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout)
 		const struct job *job = engine_get(fs->engine, node_number(ino));
 		r = job ? attr_job(fs, job, st, timeout) : -ESTALE;
 		job_put(job);
+		if (r == -ESTALE && kind >= NODE_OUTPUT)
+			r = fs_open_attr(fs, ino, st);
 	}
 	st->st_blocks = (st->st_size + 511) / 512;
 	return r;
@@ -539,6 +546,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 	/* Replies go from the cache's descriptor to the kernel without a copy through us. */
 	conn->want |= conn->capable & (FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
+	fs_passthrough_init(fs, conn);
 	fs->conf.serving(fs->conf.ctx);
 }
 

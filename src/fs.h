@@ -14,10 +14,12 @@
 #include "notify.h"
 #include "output.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct fuse_lowlevel_ops;
+struct fuse_session;
 
 struct fs_conf {
 	const char *source;     /* as given; copied */
@@ -25,6 +27,7 @@ struct fs_conf {
 	uid_t uid;              /* owner of what nobody in particular made */
 	gid_t gid;
 	mode_t umask;           /* permission bits that are taken from every file */
+	bool passthrough;       /* the kernel may read whole outputs by itself, if it can */
 	int64_t submit_wait_ms; /* a writer waits for the service's answer at most so long */
 	struct world world;
 	/* Makes the network thread call fs_tick soon. Any thread, never blocks. */
@@ -41,6 +44,9 @@ struct fs *fs_new(const struct fs_conf *conf);
 /* Before the first request. */
 void fs_attach(struct fs *fs, struct engine *engine, struct output_cache *cache,
 	       struct notify *notify);
+
+/* SESSION, whose userdata is FS, is mounted; before its loop. 0 or -errno. */
+int fs_mounted(struct fs *fs, struct fuse_session *session);
 
 /* The operations; their userdata is a struct fs. */
 const struct fuse_lowlevel_ops *fs_operations(void);

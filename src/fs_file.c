@@ -51,11 +51,37 @@ static bool is_rendered(uint64_t ino)
 	return !is_output(ino) && node_kind(ino) != NODE_DRAFT;
 }
 
+static int open_output(struct fs *fs, uint64_t ino, struct fs_handle *handle)
+{
+	double timeout;
+	struct stat st;
+	int r = fs_attr(fs, ino, &st, &timeout);
+	if (r)
+		return r;
+	pthread_mutex_lock(&fs->handle_lock);
+	handle->attr = st;
+	pthread_mutex_unlock(&fs->handle_lock);
+	return engine_output(fs->engine, node_number(ino), node_kind(ino) - NODE_OUTPUT,
+			     node_version(ino), &handle->output);
+}
+
+int fs_open_attr(struct fs *fs, uint64_t ino, struct stat *st)
+{
+	pthread_mutex_lock(&fs->handle_lock);
+	const struct fs_handle *handle = fs->handles;
+	while (handle && handle->attr.st_ino != ino)
+		handle = handle->next;
+	if (handle)
+		*st = handle->attr;
+	pthread_mutex_unlock(&fs->handle_lock);
+	st->st_nlink = 0;
+	return handle ? 0 : -ESTALE;
+}
+
 static int open_for_reading(struct fs *fs, uint64_t ino, struct fs_handle *handle)
 {
 	if (is_output(ino))
-		return engine_output(fs->engine, node_number(ino), node_kind(ino) - NODE_OUTPUT,
-				     node_version(ino), &handle->output);
+		return open_output(fs, ino, handle);
 	if (is_rendered(ino))
 		return 0; /* the first read takes the text */
 	handle->draft = draft_by_number(fs->drafts, node_number(ino));
@@ -76,11 +102,10 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fs_handle_publish(handle, fi);
-	/* This inode's output never changes, so its pages stay; mmap needs them. The others are
-	 * read anew every time. */
-	fi->keep_cache = is_output(ino);
-	fi->direct_io = !is_output(ino);
-	if (fuse_reply_open(req, fi) == -ENOENT)
+	fi->direct_io = !handle->output; /* read anew every time; but mmap wants pages */
+	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
+	r = handle->output ? fs_reply_open_output(req, handle, fi) : fuse_reply_open(req, fi);
+	if (r == -ENOENT)
 		fs_handle_free(fs, handle); /* the opener was interrupted: no release follows */
 }
 
@@ -356,6 +381,8 @@ void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	if (handle->draft)
 		fs_release_draft(fs_of(req), handle);
+	if (handle->output)
+		fs_close_output(req, handle);
 	fs_handle_free(fs_of(req), handle);
 	fuse_reply_err(req, 0);
 }

@@ -1,12 +1,13 @@
 /* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
- * (reading), fs_write.c (writing), fs_submit.c (submitting), fs_batch.c (lists),
- * fs_defaults.c (defaults.json), fs_xattr.c (extended attributes), fs_tell.c (changes),
- * fs_park.c (waiting). */
+ * (reading), fs_passthrough.c (whole outputs), fs_write.c (writing), fs_submit.c (submitting),
+ * fs_batch.c (lists), fs_defaults.c (defaults.json), fs_xattr.c (extended attributes), fs_tell.c
+ * (changes), fs_park.c (waiting). */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
 #include "draft.h"
 #include "fs.h"
+#include "iomode.h"
 #include "node.h"
 
 #include <fuse_lowlevel.h>
@@ -14,12 +15,22 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 /* The kernel may believe us so long, for we tell it what changes. */
 #define FS_TIMEOUT 86400.0
 
 struct fs_park;
 struct fs_batch;
+
+/* May and does the kernel read whole outputs by itself? */
+struct fs_passthrough {
+	bool wanted;           /* constant */
+	int fd;                /* constant: the session's */
+	_Atomic bool settled;  /* INIT was answered, or its kernel cannot */
+	_Atomic uint64_t init; /* the request INIT of a kernel that can; 0: not seen */
+	_Atomic bool works;
+};
 
 struct fs {
 	struct fs_conf conf;
@@ -44,6 +55,9 @@ struct fs {
 	uint64_t jobs_changes;
 	size_t jobs_size;
 
+	struct fs_passthrough passthrough;
+	struct iomode iomode; /* of outputs */
+
 	pthread_mutex_t handle_lock; /* guards the list of open files */
 	struct fs_handle *handles;
 
@@ -59,6 +73,7 @@ struct fs_handle {
 	_Atomic bool written; /* through this handle: only a writer's close means anything */
 	_Atomic bool open;    /* everything above that is constant is set */
 	struct output *output;
+	struct stat attr;     /* the output's, as it was opened */
 	pthread_mutex_t lock; /* guards the text */
 	char *text;           /* what a reader that began at offset 0 sees */
 	size_t len;
@@ -122,9 +137,20 @@ int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino);
 int fs_text_size(struct fs *fs, uint64_t ino, size_t *size);
 struct fs_handle *fs_handle_new(struct fs *fs, uint64_t ino);
 void fs_handle_free(struct fs *fs, struct fs_handle *handle);
+/* Attributes of output INO, which has no name any more, if it is still open. 0 or -ESTALE. */
+int fs_open_attr(struct fs *fs, uint64_t ino, struct stat *st);
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* fs_passthrough.c */
+
+/* In the operation `init`. */
+void fs_passthrough_init(struct fs *fs, struct fuse_conn_info *conn);
+/* Answers the opening of HANDLE's output. As fuse_reply_open(); -ENOENT: it is not open. */
+int fs_reply_open_output(fuse_req_t req, struct fs_handle *handle, struct fuse_file_info *fi);
+/* HANDLE's output is not open any more. */
+void fs_close_output(fuse_req_t req, struct fs_handle *handle);
 
 /* fs_xattr.c */
 void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);

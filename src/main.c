@@ -267,6 +267,7 @@ static int make_engine(struct driver *driver)
 			      .uid = config->uid,
 			      .gid = config->gid,
 			      .umask = config->umask,
+			      .passthrough = config->passthrough,
 			      .submit_wait_ms = config->submit_wait_ms,
 			      .world = driver->world,
 			      .wake = wake,
@@ -326,6 +327,8 @@ static int mount_session(struct driver *driver)
 	if (fuse_session_mount(driver->session, config->mountpoint))
 		return fail("cannot mount on %s", config->mountpoint);
 	driver->mounted = true;
+	if (fs_mounted(driver->fs, driver->session))
+		return fail("no memory");
 	return 0;
 }
 

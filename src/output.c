@@ -313,6 +313,14 @@ int output_fd(const struct output *output)
 	return output->fd;
 }
 
+bool output_is_whole(struct output *output)
+{
+	pthread_mutex_lock(&output->cache->lock);
+	bool whole = range_set_covers(&output->have, 0, output->size);
+	pthread_mutex_unlock(&output->cache->lock);
+	return whole;
+}
+
 uint64_t output_cached(struct output *output)
 {
 	pthread_mutex_lock(&output->cache->lock);

@@ -109,6 +109,10 @@ bool output_cancel(struct output *output, struct output_waiter *waiter);
 /* The sparse file, for reading; valid while OUTPUT is held. */
 int output_fd(const struct output *output);
 
+/* Are all its bytes there and checked? Then they stay as they are while OUTPUT is held: whoever
+ * reads output_fd() need not ask output_read(), nor come through the driver at all. */
+bool output_is_whole(struct output *output);
+
 /* Bytes on the local disk so far. */
 uint64_t output_cached(struct output *output);
 /* The same of SOURCE, which need not be open: reads its map at most, and makes nothing. */

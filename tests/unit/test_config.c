@@ -83,6 +83,8 @@ static const struct {
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "poll=nan" }, "option poll=nan" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "submit=maybe" }, "queue|sync" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "submit_wait=-1" }, "submit_wait=-1" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "passthrough=yes" }, "auto|off" },
+	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "passthrough=off" }, NULL },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "max_inflight=0" }, "max_inflight=0" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "umask=999" }, "umask=999" },
 	{ { "pixal3dfs", "sandbox", "/mnt", "-o", "log=loud" }, "error|warn|info|debug" },
