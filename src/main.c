@@ -125,8 +125,10 @@ static int called_back(void *ctx, uint64_t number, const char *token, const char
 	return engine_callback(((struct driver *)ctx)->engine, number, token, request_id);
 }
 
+/* Not before the mount is there: an automount lets only its own process group pass until then. */
 static void to_background(void)
 {
+	setsid();
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; null >= 0 && fd < 3; fd++)
 		dup2(null, fd);
@@ -452,7 +454,6 @@ static int daemonize(struct driver *driver)
 		return r ? r : tell_mounted(&driver->config);
 	}
 	close(ends[0]);
-	setsid();
 	driver->parent = ends[1];
 	return run(driver);
 }

@@ -22,10 +22,9 @@
 
 /* What is mounted on a directory; topmost when there are several. */
 struct mounted {
-	bool any;
-	bool pixal3dfs;
-	bool own; /* by our user */
+	char type[64]; /* "": nothing */
 	char source[256];
+	bool own; /* by our user */
 };
 
 static int say(int r, char error[MOUNTPOINT_ERROR_MAX], const char *path, const char *what)
@@ -50,9 +49,8 @@ static struct mounted look(const char *path)
 	while (table && getmntent_r(table, &entry, text, sizeof(text))) {
 		if (strcmp(entry.mnt_dir, path) != 0)
 			continue;
-		mounted.any = true;
-		mounted.pixal3dfs = strcmp(entry.mnt_type, TYPE) == 0;
 		mounted.own = is_own(&entry);
+		snprintf(mounted.type, sizeof(mounted.type), "%s", entry.mnt_type);
 		snprintf(mounted.source, sizeof(mounted.source), "%s", entry.mnt_fsname);
 	}
 	if (table)
@@ -82,23 +80,19 @@ static bool is_dead(const char *path)
 	return statfs(path, &st) && errno == ENOTCONN;
 }
 
-static int take_away_dead(const char *path, char error[MOUNTPOINT_ERROR_MAX])
+static int take_away(const char *path, char error[MOUNTPOINT_ERROR_MAX])
 {
-	for (int i = 0; i < DEAD_MAX && is_dead(path); i++) {
-		struct mounted mounted = look(path);
-		if (!mounted.pixal3dfs || !mounted.own)
-			return say(-ENOTCONN, error, path,
-				   "a mount whose server has died is there, and it is not ours to "
-				   "take away; umount it first");
-		int r = detach(path);
-		if (r)
-			return say(
-				r, error, path,
-				"a dead mount of an earlier pixal3dfs is there, and could not be "
-				"taken away: umount -l it");
-		log_warn("%s: took away the mount of %s, whose driver had died", path,
-			 mounted.source);
-	}
+	struct mounted mounted = look(path);
+	if (strcmp(mounted.type, TYPE) != 0 || !mounted.own)
+		return say(-ENOTCONN, error, path,
+			   "a mount whose server has died is there, and it is not ours to take "
+			   "away; umount it first");
+	int r = detach(path);
+	if (r)
+		return say(r, error, path,
+			   "a dead mount of an earlier pixal3dfs is there, and could not be taken "
+			   "away: umount -l it");
+	log_warn("%s: took away the mount of %s, whose driver had died", path, mounted.source);
 	return 0;
 }
 
@@ -130,11 +124,13 @@ int mountpoint_prepare(char **path, char error[MOUNTPOINT_ERROR_MAX])
 		return say(-errno, error, *path, strerror(errno));
 	free(*path);
 	*path = real;
-	int r = take_away_dead(real, error);
-	if (r)
-		return r;
+	for (int i = 0; i < DEAD_MAX && is_dead(real); i++) {
+		int r = take_away(real, error);
+		if (r)
+			return r;
+	}
 	struct mounted mounted = look(real);
-	if (mounted.pixal3dfs)
+	if (strcmp(mounted.type, TYPE) == 0)
 		return say(-EBUSY, error, real, "pixal3dfs is mounted there already");
 	return check_empty(real, error);
 }
