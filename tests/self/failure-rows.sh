@@ -46,6 +46,15 @@ table() {
 18 endless JSON                             unit/test_http:endless_answers_are_cut
 18 a model without an end                   mount/output-faults right_or_error huge
 19 where the key could be seen              mount/key is nowhere else
+20 forged callbacks                         unit/test_engine_hook:what_is_forged_is_not_expected
+20 forged callbacks                         mount/webhook What is forged is refused
+20 duplicates, also when it is over         unit/test_engine_hook:a_callback_leads_to_one_poll_now
+20 duplicates, also when it is over         mount/webhook The same callback many times
+20 a flood, replayed or with the token      unit/test_engine_hook:a_flood_is_a_few_polls
+20 of an older attempt                      unit/test_engine_hook:an_older_attempt_resolves_nothing
+20 a lie about which request it is          unit/test_engine_hook:what_the_service_does_not_know_is_not_believed
+20 oversized                                unit/test_hook:bodies_have_a_limit
+20 slow on purpose                          unit/test_hook:slow_ones_keep_nobody_out
 -  any of it, in any order                  unit/test_history:nothing_is_paid_twice_and_nothing_paid_is_lost
 -  any of it, in any order                  unit/test_job_history:money_is_spent_once_and_every_state_is_explained
 END
@@ -60,7 +69,7 @@ while read -r line; do
 	esac
 	grep -qF -- "$words" "$ROOT/$file" || { echo "not there: $line" && missing=1; }
 done < <(table)
-for row in {1..19}; do
+for row in {1..20}; do
 	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
 done
 exit $missing

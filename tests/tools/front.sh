@@ -25,10 +25,6 @@ certificate() { # name authority days host...
 		-copy_extensions copyall -out "$F/$1.crt" 2>>"$T/openssl"
 }
 
-free_port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 front_install() { # certificate
 	cp "$F/$1.crt" "$F/live.crt"
 	cp "$F/$1.key" "$F/live.key"
