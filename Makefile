@@ -122,15 +122,28 @@ format:
 	clang-format -i $(SOURCES)
 
 # mount(8) looks for its helpers in /sbin, by either name of the type.
-HELPERS := mount.pixal3dfs mount.fuse.pixal3dfs
+HELPERS     := mount.pixal3dfs mount.fuse.pixal3dfs
+MAN         := $(PREFIX)/share/man
+COMPLETIONS := $(PREFIX)/share/bash-completion/completions
+UNITS       := $(PREFIX)/lib/systemd/system
+MAN_PAGES   := $(notdir $(wildcard contrib/man/*.[178]))
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(COMPLETIONS) $(DESTDIR)$(UNITS)
 	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/
 	for helper in $(HELPERS); do ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/$$helper; done
+	for page in $(MAN_PAGES); do \
+	  install -D -m 644 contrib/man/$$page $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
+	ln -sf mount.pixal3dfs.8 $(DESTDIR)$(MAN)/man8/mount.fuse.pixal3dfs.8
+	install -m 644 contrib/completion/pixal3dfs $(DESTDIR)$(COMPLETIONS)/
+	ln -sf pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
+	install -m 644 contrib/systemd/pixal3dfs@.service $(DESTDIR)$(UNITS)/
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox
 	rm -f $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%)
+	for page in $(MAN_PAGES) mount.fuse.pixal3dfs.8; do rm -f $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
+	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
+	rm -f $(DESTDIR)$(UNITS)/pixal3dfs@.service
 
 clean:
 	rm -rf build

@@ -12,6 +12,10 @@ done
 for link in mount.pixal3dfs mount.fuse.pixal3dfs; do
 	eq "$(readlink "$T/package/sbin/$link")" /usr/local/bin/pixal3dfs "the mount helper $link"
 done
+for file in share/man/man1/pixal3dfs.1 share/man/man8/mount.pixal3dfs.8 share/man/man7/pixal3dfs-semantics.7 \
+	share/bash-completion/completions/pixal3dfs lib/systemd/system/pixal3dfs@.service; do
+	[ -s "$T/package/usr/local/$file" ] || fail "make install installs no $file"
+done
 make -s -C "$ROOT" B="$B" uninstall DESTDIR="$T/package"
 eq "$(find "$T/package" ! -type d)" '' "what make uninstall leaves"
 

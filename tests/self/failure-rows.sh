@@ -3,6 +3,7 @@
 #
 # A test is unit/FILE:NAME, or mount/FILE with words that must stand in it.
 set -euo pipefail
+. "$(dirname "$0")/lib.sh"
 
 table() {
 	cat <<'END'
@@ -64,10 +65,9 @@ missing=0
 while read -r line; do
 	test=$(grep -oE '(unit|mount)/.*' <<<"$line")
 	case $test in
-	unit/*) file=tests/${test%%:*}.c words="START_TEST(${test#*:})" ;;
-	*) file=tests/${test%% *}.sh words=${test#* } ;;
-	esac
-	grep -qF -- "$words" "$ROOT/$file" || { echo "not there: $line" && missing=1; }
+	unit/*) names_a_test "$test" ;;
+	*) names_a_test "${test%% *}" "${test#* }" ;;
+	esac || { echo "not there: $line" && missing=1; }
 done < <(table)
 for row in {1..20}; do
 	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
