@@ -24,7 +24,9 @@ struct ask {
 	uint64_t number; /* its job; 0: none was seen */
 	unsigned attempt;
 	bool refused;     /* the user was told that it will not be sent */
-	unsigned on_wire; /* POSTs that the service may have taken, as far as the driver can know */
+	unsigned on_wire; /* POSTs that the service may have taken and charged, as far as the driver
+			     can know */
+	unsigned errors;  /* ends in ERROR, which is not charged, that are on disk */
 	enum service_mind mind;
 	char id[32];                   /* given out */
 	bool delivered;                /* in an answer that came whole */
@@ -49,6 +51,7 @@ static struct {
 	struct seen seen[HISTORY_STEPS];
 	unsigned jobs;
 	unsigned ids;
+	int64_t paid;     /* for what is on the wire, and was; micro-dollars */
 	uint64_t highest; /* number ever given */
 	int asking;       /* index of the purchase asked for in this step; -1: none */
 	struct ask *answering;
@@ -56,6 +59,9 @@ static struct {
 
 #define note(...)  tell(play.h, __VA_ARGS__)
 #define wrong(...) broken(play.h, __VA_ARGS__)
+
+/* What each purchase costs. */
+#define PRICE 420000
 
 /* Looking */
 

@@ -8,8 +8,10 @@
  * synced, also in the middle of a write. After each step:
  *
  *  - a purchase (an attempt that the user asked for) is POSTed once: a second POST leaves only
- *    when the service had said that it had not taken the first; what the user was refused, by an
- *    error or by REFUSED, is never POSTed at all;
+ *    when the service had said that it had not taken the first, or, as often as retry_errors= says,
+ *    that it ended in ERROR; what the user was refused, by an error or by REFUSED, is never POSTed
+ *    at all;
+ *  - what was POSTed and may be charged never passes the budget;
  *  - every request id that was fully received is its job's, and in its log; where neither memory
  *    nor disk could keep it, because the driver died before the disk took it, the job is UNCERTAIN;
  *  - the same holds for a request id that a callback has brought; one with the token of an older
@@ -149,6 +151,25 @@ static struct call *unlink_call(struct call *call)
 	return call;
 }
 
+/* It may be the driver's own next attempt, after an ERROR. */
+static void note_attempt(struct ask *ask)
+{
+	const struct job *job = engine_get(sim.engine, ask->number);
+
+	if (job && job->attempts != ask->attempt) {
+		ask->attempt = job->attempts;
+		ask->delivered = ask->called = false;
+		ask->id[0] = '\0';
+	}
+	job_put(job);
+}
+
+static void not_charged(struct ask *ask)
+{
+	ask->on_wire--;
+	play.paid -= PRICE;
+}
+
 /* A connection for a POST stands: does it leave? */
 static void connected(void)
 {
@@ -176,6 +197,12 @@ static void connected(void)
 		wrong("ask %td was refused, and is sent", ask - play.asks);
 	if (ask->on_wire++)
 		wrong("ask %td is sent twice", ask - play.asks);
+	if (ask->errors > sim.conf.retry_errors)
+		wrong("ask %td is sent again after %u errors", ask - play.asks, ask->errors);
+	play.paid += PRICE;
+	if (sim.conf.budget.set && play.paid > sim.conf.budget.micros)
+		wrong("ask %td passes the budget", ask - play.asks);
+	note_attempt(ask);
 	ask->mind = chance(play.h, 60) ? TAKES : chance(play.h, 50) ? REFUSES : NOT_NOW;
 	if (ask->mind == TAKES)
 		snprintf(ask->id, sizeof(ask->id), "pixal3d_%u", ++play.ids);
@@ -221,7 +248,7 @@ static void reply_truly(struct call *call, struct ask *ask, const char *whole)
 	/* From here on the driver can know. */
 	play.answering = ask;
 	if (ask->mind != TAKES)
-		ask->on_wire--;
+		not_charged(ask);
 	ask->delivered = ask->mind == TAKES;
 	if (ask->mind == TAKES)
 		answer(call, 202, whole);
@@ -289,6 +316,21 @@ static void not_known(const char *id)
 	}
 }
 
+/* The driver has heard of ends that are not charged. */
+static void note_errors(void)
+{
+	for (struct ask *ask = play.asks; ask < play.asks + play.asked; ask++) {
+		const struct job *job = engine_get(sim.engine, ask->number);
+
+		if (job && job->state == JOB_ERROR && job->attempts == ask->attempt &&
+		    ask->on_wire) {
+			not_charged(ask);
+			ask->errors += !unsaved(job->number) && !power_cut[0];
+		}
+		job_put(job);
+	}
+}
+
 static void poll_answered(void)
 {
 	static const char *const words[] = { "QUEUED", "PROCESSING", "FAILED",
@@ -315,6 +357,7 @@ static void poll_answered(void)
 		fault(call, REMOTE_TIMEOUT, true);
 	else
 		answer(call, what == 7 ? 404 : what == 8 ? 503 : 200, body);
+	note_errors();
 }
 
 static void size_answered(void)
@@ -476,6 +519,9 @@ static void play_history(struct history *h)
 	sim.conf.submit_sync = h->seed % 4 == 0;
 	sim.conf.callback_base = h->seed % 3 == 0 ? NULL : "https://studio.example/p3d";
 	sim.conf.callback_mode = "terminal";
+	sim.conf.retry_errors = h->seed / 4 % 3;
+	if (h->seed / 12 % 2)
+		sim.conf.budget = (struct price_budget){ .set = true, .micros = 3 * PRICE };
 	stop_driver();
 	start_driver();
 	while (history_next(h, &at))
