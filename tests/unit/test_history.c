@@ -338,7 +338,8 @@ static void poll_answered(void)
 	struct call *call = find_call(CALL_STATUS, -1);
 	const char *id = call ? strrchr(call->url, '/') : NULL;
 	char body[300];
-	unsigned what = draw(play.h, 12);
+	/* Where it is tried again, ERROR is seen often enough to be tried too often. */
+	unsigned what = sim.conf.retry_errors && chance(play.h, 60) ? 3 : draw(play.h, 12);
 
 	if (!call)
 		return;
@@ -489,6 +490,7 @@ static void end_well(void)
 		pass(HOUR);
 		connected();
 		post_answered();
+		poll_answered();
 		check_all();
 	}
 	for (uint64_t number = 0; (job = engine_next(sim.engine, number)); job_put(job)) {
