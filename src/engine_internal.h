@@ -180,7 +180,7 @@ void engine_arm(struct engine *engine, enum queue_kind kind, uint64_t number, in
  * it. `write` is held until the commit. */
 int engine_afford(struct engine *engine, const struct job_event *event);
 /* When to submit JOB, whose attempt was just heard to have ended in ERROR, again; 0: not. */
-int64_t engine_retry_at(const struct engine *engine, const struct job *job);
+int64_t engine_retry_at(struct engine *engine, const struct job *job);
 /* The time has come; network thread, no place in the queue is taken. */
 void engine_retry(struct engine *engine, const struct job *job);
 
@@ -221,6 +221,10 @@ void engine_hint_taken_locked(const struct engine *engine, struct entry *entry);
 /* A poll has found the end of JOB, which it still shows running: no callback was there before? No
  * lock is held. */
 void engine_not_called(struct engine *engine, const struct job *job);
+
+/* Did JOB's request id come in the answer to its own POST? Else the user found it, or a callback
+ * named it. */
+bool engine_was_answered(struct engine *engine, const struct job *job);
 
 /* A SUBMITTING job that was loaded: what does its stored answer say? */
 int engine_recover(struct engine *engine, const struct job *job);

@@ -5,9 +5,9 @@
  *          before `write` is let go: what is asked for at the same time is counted. What several
  *          changes of one commit ask for is added up in `spent`.
  * Retries: a job that ended in ERROR, which the documentation calls not charged, may be submitted
- *          again by the driver. That is decided when the ERROR is heard of, and recorded with it
- *          (job_will_retry()); the new attempt and its count are one commit. So a crash in between
- *          neither loses a retry nor makes one too many.
+ *          again by the driver, where it was never in doubt. That is decided when the ERROR is
+ * heard of, and recorded with it (job_will_retry()); the new attempt and its count are one commit.
+ * So a crash in between neither loses a retry nor makes one too many.
  */
 #include "engine_internal.h"
 #include "log.h"
@@ -94,10 +94,11 @@ char *engine_over_budget(struct engine *engine, const struct params *params)
 
 /* Retries */
 
-int64_t engine_retry_at(const struct engine *engine, const struct job *job)
+int64_t engine_retry_at(struct engine *engine, const struct job *job)
 {
-	/* An attempt that was attached to was not ours: it has no parameters to be sent again. */
-	if (!job->attempts || job->retries >= engine->conf.retry_errors)
+	/* Where the request id is not from the POST's own answer, that POST may have bought another
+	 * one, or was none of ours. */
+	if (job->retries >= engine->conf.retry_errors || !engine_was_answered(engine, job))
 		return 0;
 	return engine_wall(engine) +
 	       sched_retry_delay(&engine->conf.sched, job->retries + 1, -1, engine_random(engine));

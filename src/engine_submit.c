@@ -449,6 +449,24 @@ static bool stored_reply(char *text, size_t len, struct remote_reply *reply)
 	return true;
 }
 
+bool engine_was_answered(struct engine *engine, const struct job *job)
+{
+	struct remote_reply reply;
+	struct api_submit answer = { 0 };
+	char *text = NULL;
+	size_t len = 0;
+	bool ours = job->request_id &&
+		    store_text(engine->store, job->number, JOB_TEXT_ANSWER, &text, &len) == 0 &&
+		    stored_reply(text, len, &reply) &&
+		    api_submit_parse(reply.http_status, false, reply.body, reply.body_len,
+				     &answer) == 0 &&
+		    answer.kind == API_ACCEPTED && strcmp(answer.request_id, job->request_id) == 0;
+
+	api_submit_release(&answer);
+	free(text);
+	return ours;
+}
+
 int engine_recover(struct engine *engine, const struct job *job)
 {
 	struct remote_reply reply = { .fault = REMOTE_STOPPED };

@@ -460,6 +460,28 @@ START_TEST(what_was_attached_is_not_retried)
 }
 END_TEST
 
+/* The id was found by the user, or named by a callback: nobody knows whether there is not another
+ * purchase that the POST has made. */
+START_TEST(what_was_in_doubt_is_not_retried)
+{
+	uint64_t number;
+	struct call *post;
+
+	remount(NULL, 5);
+	number = submit();
+	post = take_call(CALL_SUBMIT);
+	ck_assert_int_eq(receive(post), 0);
+	fault(post, REMOTE_TIMEOUT, true);
+	ck_assert_int_eq(state_of(number), JOB_UNCERTAIN);
+	ck_assert_int_eq(engine_attach(sim.engine, number, "pixal3d_1"), 0);
+	poll_says(BROKEN);
+	ck_assert_int_eq(state_of(number), JOB_ERROR);
+	ck_assert(engine_job_ended(job_of(number)));
+	pass(DAY);
+	ck_assert_int_eq(sim.posts, 1);
+}
+END_TEST
+
 START_TEST(a_deliberate_attempt_counts_anew)
 {
 	uint64_t number;
@@ -587,6 +609,7 @@ int main(void)
 	tcase_add_test(tc, errors_are_retried_so_often);
 	tcase_add_loop_test(tc, only_error_is_retried, 0, 2);
 	tcase_add_test(tc, what_was_attached_is_not_retried);
+	tcase_add_test(tc, what_was_in_doubt_is_not_retried);
 	tcase_add_test(tc, a_deliberate_attempt_counts_anew);
 	tcase_add_loop_test(tc, crashes_make_no_more_retries, 0, 3);
 	tcase_add_test(tc, a_retry_needs_room_in_the_budget);
