@@ -220,9 +220,12 @@ static int find_key(struct driver *driver)
 
 static int open_store(struct driver *driver)
 {
+	struct config *config = &driver->config;
 	char error[STORE_ERROR_MAX];
-	if (store_open(driver->config.state_dir, driver->config.mountpoint, &driver->store, error))
+	if (store_open(config->state_dir, config->mountpoint, &driver->store, error))
 		return fail("%s", error);
+	if (store_belong(driver->store, config->sandbox ? config->source : config->gateway, error))
+		return fail("%s: %s", config->state_dir, error);
 	return 0;
 }
 

@@ -75,6 +75,11 @@ int store_spent(struct store *store, int64_t since_ms, int64_t spent[JOB_STATES]
  * no such job. */
 int store_text(struct store *store, uint64_t number, enum job_text which, char **out, size_t *len);
 
+/* These are the books of GATEWAY's jobs from now on, in words. -EXDEV, and ERROR says whose they
+ * are: they have another one's jobs, or what those have cost. What waits in them would be sent, and
+ * paid for, where nobody wanted it. */
+int store_belong(struct store *store, const char *gateway, char error[STORE_ERROR_MAX]);
+
 /* What the mount keeps besides jobs: a text by its name. Heap; *TEXT is NULL when there is none. */
 int store_setting(struct store *store, const char *name, char **text);
 /* TEXT NULL: none any more. */

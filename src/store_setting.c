@@ -6,6 +6,9 @@
 #include "store_internal.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int prepare(struct store_db *db, const char *sql, const char *name, sqlite3_stmt **stmt)
@@ -72,5 +75,56 @@ int store_set_setting(struct store *store, const char *name, const char *text)
 	pthread_mutex_lock(&store->writer.lock);
 	r = write_locked(&store->writer, name, text);
 	pthread_mutex_unlock(&store->writer.lock);
+	return r;
+}
+
+/* No job, and none that was forgotten after it had cost something. */
+static int is_blank(struct store *store, bool *blank)
+{
+	struct store_db *db = &store->reader;
+	sqlite3_stmt *stmt = NULL;
+	int rc, r = 0;
+
+	pthread_mutex_lock(&db->lock);
+	rc = sqlite3_prepare_v2(
+		db->handle, "SELECT NOT EXISTS (SELECT 1 FROM job UNION ALL SELECT 1 FROM charge)",
+		-1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*blank = sqlite3_column_int(stmt, 0);
+	else
+		r = store_errno(db->handle, rc);
+	sqlite3_finalize(stmt);
+	pthread_mutex_unlock(&db->lock);
+	return r;
+}
+
+#define GATEWAY "gateway"
+
+int store_belong(struct store *store, const char *gateway, char error[STORE_ERROR_MAX])
+{
+	char *owner = NULL;
+	bool blank = false;
+	int r = store_setting(store, GATEWAY, &owner);
+
+	if (r == 0 && owner && strcmp(owner, gateway) == 0) {
+		free(owner);
+		return 0;
+	}
+	if (r == 0 && owner)
+		r = is_blank(store, &blank);
+	if (r == 0 && (!owner || blank))
+		r = store_set_setting(store, GATEWAY, gateway);
+	else if (r == 0)
+		r = -EXDEV;
+	if (r == -EXDEV)
+		snprintf(
+			error, STORE_ERROR_MAX,
+			"the books are of jobs at %s, and not at %s: give this mount a state_dir= of its own",
+			owner, gateway);
+	else if (r < 0)
+		snprintf(error, STORE_ERROR_MAX, "the books cannot be read: %s", strerror(-r));
+	free(owner);
 	return r;
 }

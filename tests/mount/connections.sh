@@ -30,22 +30,27 @@ watch() { # port most
 	[ "$most" -le "$2" ] || fail "$most connections at once"
 }
 
+fly() { # POSTs so far
+	local i
+	for ((i = 0; i < jobs; i++)); do
+		echo "https://images.example/$i.png" >"$M/new/$i.url"
+	done
+	posts_are $(($1 + jobs))
+	eq "$(grep -c QUEUED "$M/jobs")" $jobs "jobs in flight"
+}
+
 driver_start
-for i in $(seq $jobs); do
-	echo "https://images.example/$i.png" >"$M/new/$i.url"
-done
-posts_are $jobs
-eq "$(grep -c QUEUED "$M/jobs")" $jobs "jobs in flight"
+fly 0
 watch "${GATEWAY##*:}" 8
 driver_stop
 
-# The same jobs by way of nginx: the books know them, their polling_url is another origin's.
+# By way of nginx; the polling_url that they are given is another origin's.
 : >"$F/log"
-driver_start "ca_file=$F/ours.crt" "https://localhost:$port"
-eq "$(grep -c QUEUED "$M/jobs")" $jobs "jobs in flight over TLS"
+driver_start "ca_file=$F/ours.crt,state_dir=$T/state-tls" "https://localhost:$port"
+fly $jobs
 watch "$port" 8
 made=$(awk '/^HTTP\/2.0 GET/{print $5}' "$F/log" | sort -u | wc -l)
 [ "$made" -le 8 ] || fail "$made connections were made over TLS"
-posts_are $jobs "in the end"
+posts_are $((2 * jobs)) "in the end"
 driver_stop
 front_stop

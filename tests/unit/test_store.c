@@ -231,6 +231,27 @@ static void check_setting(const char *name, const char *want)
 	free(text);
 }
 
+/* What waits in them must not be sent to another gateway, where it may cost real money. */
+START_TEST(books_are_of_one_gateways_jobs)
+{
+	struct job *job = make_job("dog");
+
+	ck_assert_int_eq(store_belong(store, "sandbox", error), 0);
+	ck_assert_int_eq(store_belong(store, "https://a.example", error),
+			 0); /* nothing is in them */
+	ck_assert_int_eq(store_insert(store, job, NULL), 0);
+	ck_assert_int_eq(store_belong(store, "https://a.example", error), 0);
+	reopen();
+	ck_assert_int_eq(store_belong(store, "sandbox", error), -EXDEV);
+	ck_assert_ptr_nonnull(strstr(error, "https://a.example"));
+	ck_assert_ptr_nonnull(strstr(error, "sandbox"));
+	ck_assert_int_eq(store_belong(store, "https://a.example", error), 0);
+	ck_assert_int_eq(store_forget(store, job->number), 0);
+	ck_assert_int_eq(store_belong(store, "sandbox", error), 0);
+	job_put(job);
+}
+END_TEST
+
 START_TEST(settings_are_kept)
 {
 	check_setting("defaults", NULL);
@@ -403,6 +424,7 @@ int main(void)
 	tcase_add_test(tc, update_replaces);
 	tcase_add_test(tc, texts_are_kept_and_the_log_grows);
 	tcase_add_test(tc, changes_are_made_together_or_not_at_all);
+	tcase_add_test(tc, books_are_of_one_gateways_jobs);
 	tcase_add_test(tc, settings_are_kept);
 	tcase_add_test(tc, what_is_not_there_is_enoent);
 	tcase_add_test(tc, numbers_are_never_reused);
