@@ -8,7 +8,7 @@
 # Environment: AT_REST (100000), IN_FLIGHT (10000), WATCH seconds of each measurement in flight (30).
 . "$(dirname "$0")/lib.sh"
 AT_REST=${AT_REST:-100000} IN_FLIGHT=${IN_FLIGHT:-10000} WATCH=${WATCH:-30}
-command -v sqlite3 >"$T/which" || { echo "books: NOTHING MEASURED: no sqlite3 here"; exit 0; }
+need sqlite3
 
 figure() { # text value target
 	printf '%-58s %12s   %s\n' "$@"
@@ -25,17 +25,7 @@ cpu_ticks() {
 table
 # --- at rest: one real job, copied in the books
 sandbox_start
-driver_start
-complete_job model
-driver_stop
-columns=$(sqlite3 "$T/state/jobs.db" "SELECT group_concat(name, ', ') FROM pragma_table_info('job') WHERE name NOT IN ('number', 'label', 'request_id')")
-sqlite3 "$T/state/jobs.db" "
-	CREATE TEMP TABLE n AS WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < $AT_REST) SELECT n FROM c;
-	INSERT INTO job (number, label, request_id, $columns)
-		SELECT n, 'model-' || n, 'pixal3d_019d0000-0000-7000-8000-' || printf('%012d', n), $columns FROM job, n WHERE number = 1;
-	INSERT INTO output SELECT n, position, url, name, media_type, etag, size, mtime_ms FROM output, n WHERE number = 1;
-	INSERT INTO text SELECT n, which, body FROM text, n WHERE number = 1;
-	INSERT INTO log SELECT n, position, line FROM log, n WHERE number = 1;"
+plant_jobs "$AT_REST"
 start=$EPOCHREALTIME
 driver_start
 figure "mount with $AT_REST jobs, ms" "$(milliseconds "$start")" "< 2000"

@@ -256,7 +256,28 @@ wait_for_jobs() {
 	await 60 outputs_known
 }
 
+# Books of so many finished jobs: one real one, copied.
+plant_jobs() { # count
+	local columns
+	driver_start
+	complete_job model
+	driver_stop
+	columns=$(sqlite3 "$T/state/jobs.db" "SELECT group_concat(name, ', ') FROM pragma_table_info('job')
+		WHERE name NOT IN ('number', 'label', 'request_id')")
+	step 120 sqlite3 "$T/state/jobs.db" "
+		CREATE TEMP TABLE n AS WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < $1) SELECT n FROM c;
+		INSERT INTO job (number, label, request_id, $columns) SELECT n, 'model-' || n,
+			'pixal3d_019d0000-0000-7000-8000-' || printf('%012d', n), $columns FROM job, n WHERE number = 1;
+		INSERT INTO output SELECT n, position, url, name, media_type, etag, size, mtime_ms FROM output, n WHERE number = 1;
+		INSERT INTO text SELECT n, which, body FROM text, n WHERE number = 1;
+		INSERT INTO log SELECT n, position, line FROM log, n WHERE number = 1;"
+}
+
 # --- beginning and end
+
+need() { # program
+	command -v "$1" >"$T/which" || { echo "$PART: NOTHING MEASURED: no $1 here"; exit 0; }
+}
 
 minfs_end() {
 	[ ! "$MINFS_PID" ] || kill -9 "$MINFS_PID"
