@@ -40,6 +40,7 @@ struct draft_box {
 	pthread_mutex_t lock;
 	struct draft_shelf shelves[SHELVES];
 	uint64_t last_number;
+	uint64_t changes;
 	size_t total;
 };
 
@@ -109,6 +110,7 @@ static void unref_locked(struct draft *draft)
 static void shelve_locked(struct draft *draft)
 {
 	struct draft_shelf *shelves = draft->box->shelves;
+	draft->box->changes++;
 	draft_shelf_put(&shelves[PLACES], draft);
 	draft_shelf_put(&shelves[NAMES], draft);
 	if (draft->info.job)
@@ -117,6 +119,7 @@ static void shelve_locked(struct draft *draft)
 
 static void unshelve_locked(struct draft *draft)
 {
+	draft->box->changes++;
 	for (enum shelf shelf = PLACES; shelf < SHELVES; shelf++)
 		draft_shelf_take(&draft->box->shelves[shelf], draft);
 }
@@ -254,6 +257,14 @@ int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_
 	return r;
 }
 
+uint64_t draft_changes(struct draft_box *box)
+{
+	pthread_mutex_lock(&box->lock);
+	uint64_t changes = box->changes;
+	pthread_mutex_unlock(&box->lock);
+	return changes;
+}
+
 struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *name)
 {
 	pthread_mutex_lock(&box->lock);
@@ -349,6 +360,7 @@ int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t s
 
 static void refuse_locked(struct draft *draft, const char *text, int error)
 {
+	draft->box->changes++;
 	free(draft->refusal);
 	draft->refusal = text ? strdup(text) : NULL;
 	draft->error = error;

@@ -55,6 +55,8 @@ struct draft_info {
 
 struct draft_box;
 struct draft_box *draft_box_new(void);
+/* Counts what changes listings: drafts that come, go and are renamed, refusals that come and go. */
+uint64_t draft_changes(struct draft_box *box);
 void draft_box_free(struct draft_box *box);
 
 /* Makes a file that holds SIZE bytes of DATA, or gives -EEXIST, -EFBIG, -ENOSPC. The reference is

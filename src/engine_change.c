@@ -221,6 +221,7 @@ static void begin_step(struct engine *engine, struct step *step, size_t ordinal)
 		change->result = step->before ? -ENOMEM : -ENOENT;
 		return;
 	}
+	step->after->revision++;
 	change->result = prepare(engine, change, step->before, step->after, &step->line);
 	if (change->result < 0 || step->before)
 		return;

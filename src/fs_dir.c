@@ -102,6 +102,13 @@ int fs_link_target(struct fs *fs, uint64_t ino, char *buf, size_t size)
 	unsigned kind = node_kind(ino);
 	const struct job *job = kind == NODE_LATEST ? engine_latest(fs->engine)
 						    : engine_get(fs->engine, node_number(ino));
+	if (job && kind == NODE_LABEL_LINK) {
+		/* The kernel may not have heard yet that another job has the label now. */
+		const struct job *newest = job->label ? engine_find_label(fs->engine, job->label)
+						      : NULL;
+		job_put(job);
+		job = newest;
+	}
 	if (!job)
 		return -ENOENT;
 	int len = snprintf(buf, size, "%s%s", kind == NODE_LABEL_LINK ? "../" : "",
@@ -265,7 +272,6 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t room, const struct ent
 			bool plus)
 {
 	struct fuse_entry_param param = { .attr.st_ino = entry->ino };
-	double timeout = 0;
 	if (!plus) {
 		param.attr.st_mode = node_kind(entry->ino) == NODE_JOB ? S_IFDIR : 0;
 		return fuse_add_direntry(req, buf, room, entry->name, &param.attr,
@@ -274,9 +280,8 @@ static size_t add_entry(fuse_req_t req, char *buf, size_t room, const struct ent
 	/* "." and ".." must not be looked up: the kernel would count references that it never
 	 * drops. Ino 0 says so. */
 	bool dot = entry->cookie <= 2;
-	if (!dot && fs_attr(fs_of(req), entry->ino, &param.attr, &timeout) == 0)
-		param.ino = entry->ino;
-	param.attr_timeout = param.entry_timeout = timeout;
+	if (!dot && fs_entry(fs_of(req), entry->ino, &param))
+		param.ino = 0;
 	return fuse_add_direntry_plus(req, buf, room, entry->name, &param, (off_t)entry->cookie);
 }
 
@@ -298,6 +303,18 @@ static void list(fuse_req_t req, uint64_t dir, size_t size, uint64_t cookie, boo
 	}
 	fuse_reply_buf(req, buf, used);
 	free(buf);
+}
+
+/* The kernel keeps listings, see fs_attr.c. Told ENOSYS once, it does so without asking. */
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	if (fs_of(req)->opendir_unneeded) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	fi->cache_readdir = fi->keep_cache = 1;
+	fuse_reply_open(req, fi);
 }
 
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

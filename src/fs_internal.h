@@ -1,7 +1,7 @@
-/* fs_internal - what the parts of fs share: fs.c (attributes), fs_dir.c (names), fs_file.c
- * (reading), fs_passthrough.c (whole outputs), fs_write.c (writing), fs_submit.c (submitting),
- * fs_batch.c (lists), fs_defaults.c (defaults.json), fs_xattr.c (extended attributes), fs_tell.c
- * (changes), fs_park.c (waiting). */
+/* fs_internal - what the parts of fs share: fs.c (texts), fs_attr.c (attributes), fs_dir.c (names),
+ * fs_file.c (reading), fs_passthrough.c (whole outputs), fs_write.c (writing), fs_submit.c
+ * (submitting), fs_batch.c (lists), fs_defaults.c (defaults.json), fs_xattr.c (extended
+ * attributes), fs_tell.c (changes), fs_park.c (waiting). */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
@@ -39,7 +39,11 @@ struct fs {
 	struct notify *notify;
 	struct draft_box *drafts;
 	struct timespec started;
-	_Atomic int64_t root_changed_ms;
+	_Atomic int64_t names_changed_ms; /* an entry of the root or of by-name/ came or went */
+	_Atomic uint64_t names_changes;   /* so often */
+	_Atomic int64_t new_changed_ms;   /* new/ was seen to have changed, */
+	_Atomic uint64_t new_changes;     /* after so many draft_changes() */
+	bool opendir_unneeded;            /* the kernel can list without it */
 	_Atomic int64_t defaults_changed_ms;
 	_Atomic bool defaults_unlinked; /* there are none, and defaults.json is not shown */
 	_Atomic mode_t new_mode;        /* permission bits of new/: who may spend */
@@ -100,10 +104,6 @@ static inline struct fs_handle *fs_handle_of(const struct fuse_file_info *fi)
 
 /* fs.c */
 
-/* Attributes of INO and how long they hold, in seconds. 0 or -errno. */
-int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout);
-/* Answers with a directory entry for INO, or with the error of looking for its attributes. */
-void fs_reply_entry(fuse_req_t req, uint64_t ino);
 struct timespec fs_now(struct fs *fs);
 /* All of a draft; heap. 0 or -errno. */
 int fs_draft_text(struct draft *draft, char **text, size_t *len);
@@ -116,11 +116,31 @@ char *fs_job_refusal(struct fs *fs, uint64_t job);
 bool fs_visible(struct fs *fs, const struct node *node, const struct job *job);
 /* The text of a rendered file or of a draft; heap. 0 or -errno. */
 int fs_text(struct fs *fs, uint64_t ino, char **text, size_t *len);
+/* The same for the file NODE of JOB. */
+int fs_job_text(struct fs *fs, const struct node *node, const struct job *job, char **text,
+		size_t *len);
+/* What is being written in place of a file of a job; NULL: nothing. draft_put(). */
+struct draft *fs_overlay_of(struct fs *fs, const struct node *node, const struct job *job);
+
+/* fs_attr.c */
+
+/* MS, and STEP nanoseconds, of which there are a million in one: unlike after every step. */
+struct timespec fs_time(int64_t ms, uint64_t step);
+/* Attributes of INO and how long they hold, in seconds. 0 or -errno. */
+int fs_attr(struct fs *fs, uint64_t ino, struct stat *st, double *timeout);
+/* A directory entry for INO. 0 or -errno. */
+int fs_entry(struct fs *fs, uint64_t ino, struct fuse_entry_param *entry);
+/* Answers with it, or with the error. */
+void fs_reply_entry(fuse_req_t req, uint64_t ino);
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi);
 
 /* fs_dir.c */
 int fs_link_target(struct fs *fs, uint64_t ino, char *buf, size_t size);
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fs_readlink(fuse_req_t req, fuse_ino_t ino);
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi);
@@ -215,6 +235,11 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 char *fs_why_not(struct fs *fs, const struct params *params, int error);
 /* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
+
+/* fs_tell.c */
+
+/* An entry of the root, or of by-name/, came, went or has another name: listings are made anew. */
+void fs_names_changed(struct fs *fs);
 
 /* fs_defaults.c */
 

@@ -40,12 +40,13 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 		draft_put(draft);
 	}
 	char *line = NULL;
-	if (!text || asprintf(&line, "%s\n", text) < 0)
-		return;
-	if (draft_create(fs->drafts, parent, error_name, 0644, fs->new_uid, fs->new_gid, line,
+	if (text && asprintf(&line, "%s\n", text) >= 0 &&
+	    draft_create(fs->drafts, parent, error_name, 0644, fs->new_uid, fs->new_gid, line,
 			 strlen(line), fs_now(fs), &draft) == 0)
 		draft_put(draft);
 	free(line);
+	if (parent == FUSE_ROOT_ID)
+		fs_names_changed(fs);
 }
 
 int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)

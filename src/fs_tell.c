@@ -5,14 +5,41 @@
 
 #include <string.h>
 
+void fs_names_changed(struct fs *fs)
+{
+	fs->names_changed_ms = fs->conf.world.wall_ms(fs->conf.world.ctx);
+	fs->names_changes++;
+	notify_attr(fs->notify, FUSE_ROOT_ID);
+	notify_attr(fs->notify, node_ino(0, NODE_BY_NAME));
+}
+
+static void tell_label(struct fs *fs, const struct job *job)
+{
+	if (job && job->label)
+		notify_entry(fs->notify, node_ino(0, NODE_BY_NAME), job->label);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void tell_names(struct fs *fs, const struct job *before, const struct job *after)
 {
 	char old[JOB_NAME_MAX], new[JOB_NAME_MAX];
-	if (before && (!after || strcmp(job_name(before, old), job_name(after, new)) != 0))
+	bool there = before && after;
+	bool renamed = there && strcmp(job_name(before, old), job_name(after, new)) != 0;
+	bool relabelled = there && !same(before->label, after->label);
+	if (there && !renamed && !relabelled)
+		return;
+	fs_names_changed(fs);
+	if (before && (renamed || !after))
 		notify_entry(fs->notify, FUSE_ROOT_ID, job_name(before, old));
-	if (!before || !after) {
-		fs->root_changed_ms = fs->conf.world.wall_ms(fs->conf.world.ctx);
-		notify_attr(fs->notify, FUSE_ROOT_ID);
+	if (renamed)
+		notify_attr(fs->notify, node_ino(after->number, NODE_LABEL_LINK));
+	if (!there || relabelled) {
+		tell_label(fs, before);
+		tell_label(fs, after);
 	}
 }
 

@@ -125,6 +125,7 @@ struct job *job_copy(const struct job *job)
 		.mode = job->mode,
 		.image_url_len = job->image_url_len,
 		.texture_size = job->texture_size,
+		.revision = job->revision,
 		.output_unreachable = job->output_unreachable,
 		.refs = 1,
 	};

@@ -108,6 +108,7 @@ struct job {
 	uint32_t text_len[JOB_TEXTS]; /* bytes of its texts, kept by the store; but the answer's */
 	uint32_t image_url_len;       /* of the image's URL in its parameters; 0: none */
 	uint32_t texture_size;        /* the one in its parameters; 0: none */
+	uint32_t revision;            /* counts its changes since the mount; not stored */
 	bool output_unreachable; /* COMPLETED, but the CDN would not say the size yet: asked again
 				    later */
 	size_t output_count;
