@@ -253,9 +253,6 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want |= conn->capable & (FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
 	fs_passthrough_init(fs, conn);
-	/* Listings bring all attributes: what is listed is mostly looked at. */
-	conn->want |= conn->capable & FUSE_CAP_READDIRPLUS;
-	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	fs->opendir_unneeded = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	fs->conf.serving(fs->conf.ctx);
 }

@@ -30,7 +30,7 @@ start=$EPOCHREALTIME
 driver_start
 figure "mount with $AT_REST jobs, ms" "$(milliseconds "$start")" "< 2000"
 figure "resident then" "$(memory_of VmRSS)" "< 120 MiB"
-eq "$(find "$M/" -maxdepth 1 -name 'pixal3d_*' | wc -l)" "$AT_REST" "jobs listed"
+eq "$(find "$M/" -maxdepth 1 -name 'j0*' | wc -l)" "$AT_REST" "jobs listed"
 figure "resident after a listing" "$(memory_of VmRSS)" ""
 wc -l <"$M/jobs" >"$T/lines"
 figure "resident after reading jobs" "$(memory_of VmRSS)" ""

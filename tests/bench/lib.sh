@@ -256,17 +256,18 @@ wait_for_jobs() {
 	await 60 outputs_known
 }
 
-# Books of so many finished jobs: one real one, copied.
+# Books of so many finished jobs: one real one, copied; each has a name as long as minfs's.
 plant_jobs() { # count
 	local columns
 	driver_start
 	complete_job model
 	driver_stop
 	columns=$(sqlite3 "$T/state/jobs.db" "SELECT group_concat(name, ', ') FROM pragma_table_info('job')
-		WHERE name NOT IN ('number', 'label', 'request_id')")
+		WHERE name NOT IN ('number', 'name', 'label', 'request_id')")
 	step 120 sqlite3 "$T/state/jobs.db" "
 		CREATE TEMP TABLE n AS WITH RECURSIVE c(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < $1) SELECT n FROM c;
-		INSERT INTO job (number, label, request_id, $columns) SELECT n, 'model-' || n,
+		UPDATE job SET name = 'j0000001' WHERE number = 1;
+		INSERT INTO job (number, name, label, request_id, $columns) SELECT n, printf('j%07d', n), 'model-' || n,
 			'pixal3d_019d0000-0000-7000-8000-' || printf('%012d', n), $columns FROM job, n WHERE number = 1;
 		INSERT INTO output SELECT n, position, url, name, media_type, etag, size, mtime_ms FROM output, n WHERE number = 1;
 		INSERT INTO text SELECT n, which, body FROM text, n WHERE number = 1;
