@@ -129,7 +129,7 @@ UNITS       := $(PREFIX)/lib/systemd/system
 MAN_PAGES   := $(notdir $(wildcard contrib/man/*.[178]))
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(COMPLETIONS) $(DESTDIR)$(UNITS)
-	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox contrib/p3d $(DESTDIR)$(PREFIX)/bin/
 	for helper in $(HELPERS); do ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/$$helper; done
 	for page in $(MAN_PAGES); do \
 	  install -D -m 644 contrib/man/$$page $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
@@ -139,7 +139,7 @@ install: all
 	install -m 644 contrib/systemd/pixal3dfs@.service $(DESTDIR)$(UNITS)/
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox
+	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/p3d
 	rm -f $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%)
 	for page in $(MAN_PAGES) mount.fuse.pixal3dfs.8; do rm -f $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
 	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
