@@ -67,13 +67,11 @@ static char *one_line(const char *note)
 }
 
 /* What is shown of the parameters without reading them. */
-static void note_params(struct job *job, const struct params *params)
+static int note_params(struct job *job, const struct params *params)
 {
-	const char *url = params_image_url(params);
-
-	job->image_url_len = url ? (uint32_t)strlen(url) : 0;
 	job->texture_size = params_has_texture_size(params) ? (uint32_t)params_texture_size(params)
 							    : 0;
+	return job_set(&job->image_url, params_image_url(params));
 }
 
 /* Makes AFTER what it shall be. Gives the actions. */
@@ -93,9 +91,8 @@ static int prepare(struct engine *engine, const struct change *change, const str
 		after->changed_ms = engine_wall(engine);
 	if (actions < 0)
 		return actions;
-	if (change->params)
-		note_params(after, change->params);
-	if (change->event && change->event->kind == JOB_EVENT_SUBMIT)
+	r = change->params ? note_params(after, change->params) : 0;
+	if (r == 0 && change->event && change->event->kind == JOB_EVENT_SUBMIT)
 		r = engine_afford(engine, change->event);
 	if (r < 0)
 		return r;

@@ -54,8 +54,7 @@ static void render_status(const struct xattr_input *in, FILE *out)
 
 static void render_image_url(const struct xattr_input *in, FILE *out)
 {
-	const char *url = params_image_url(in->params);
-	fputs(url ? url : "", out);
+	fputs(in->job->image_url ? in->job->image_url : "", out);
 }
 
 static void render_seed(const struct xattr_input *in, FILE *out)
@@ -106,7 +105,7 @@ static const struct xattr table[] = {
 static uint64_t job_of(struct fs *fs, uint64_t ino)
 {
 	unsigned kind = node_kind(ino);
-	if (kind == NODE_JOB || kind >= NODE_PARAMS)
+	if (kind == NODE_JOB || kind >= NODE_FILES)
 		return node_number(ino);
 	struct draft *draft = kind == NODE_DRAFT ? draft_by_number(fs->drafts, node_number(ino))
 						 : NULL;

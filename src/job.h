@@ -77,15 +77,16 @@ struct job {
 	char *word;        /* the service's own status word; NULL before it answered */
 	char *request_id;  /* NULL until known */
 	char *polling_url; /* as the service gave it; NULL: build the documented one */
-	char *token;   /* a secret: what the URL ends with that the present attempt's POST asked to
-			  be called back at; NULL: it did not ask */
-	char *claim;   /* the request id that a callback with that token named, while there is no
-			  request_id: not believed before the service confirms it; NULL: none */
-	char *error;   /* for the person: what happened, whether it cost money, what to do; NULL:
-			  nothing to say */
-	char *warning; /* what is unusual about what was asked for, a line each; NULL: nothing */
-	char *origin;  /* the line of the batch that asked for it: no two jobs have the same; NULL:
-			  none */
+	char *token; /* a secret: what the URL ends with that the present attempt's POST asked to
+			be called back at; NULL: it did not ask */
+	char *claim; /* the request id that a callback with that token named, while there is no
+			request_id: not believed before the service confirms it; NULL: none */
+	char *error; /* for the person: what happened, whether it cost money, what to do; NULL:
+			nothing to say */
+	char *image_url; /* of its parameters; NULL: none */
+	char *warning;   /* what is unusual about what was asked for, a line each; NULL: nothing */
+	char *origin; /* the line of the batch that asked for it: no two jobs have the same; NULL:
+			 none */
 	int error_errno;    /* what the writer who waits for this submission gets: 0 or a positive
 			       errno; a WAITING one gets 0, and this is what is wrong with the key */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
@@ -106,7 +107,6 @@ struct job {
 	gid_t gid;
 	mode_t mode;                  /* permission bits of its directory */
 	uint32_t text_len[JOB_TEXTS]; /* bytes of its texts, kept by the store; but the answer's */
-	uint32_t image_url_len;       /* of the image's URL in its parameters; 0: none */
 	uint32_t texture_size;        /* the one in its parameters; 0: none */
 	uint32_t revision;            /* counts its changes since the mount; not stored */
 	bool output_unreachable; /* COMPLETED, but the CDN would not say the size yet: asked again

@@ -143,21 +143,10 @@ static void render_params(const struct node_input *in, FILE *out)
 	fputs(in->text[JOB_TEXT_PARAMS], out);
 }
 
-/* An empty set where TEXT is none yet; NULL: no memory. */
-static struct params *parse_params(const char *text)
-{
-	char error[PARAMS_ERROR_MAX];
-	struct params *params;
-	return params_parse(text, strlen(text), &params, error) == PARAMS_OK ? params
-									     : params_new();
-}
-
 static void render_image_url(const struct node_input *in, FILE *out)
 {
-	struct params *params = parse_params(in->text[JOB_TEXT_PARAMS]);
-	if (params && params_image_url(params))
-		fprintf(out, "%s\n", params_image_url(params));
-	params_free(params);
+	if (in->job->image_url)
+		fprintf(out, "%s\n", in->job->image_url);
 }
 
 static void render_status(const struct node_input *in, FILE *out)
@@ -285,7 +274,7 @@ static size_t size_params(const struct job *job)
 
 static size_t size_image_url(const struct job *job)
 {
-	return job->image_url_len ? job->image_url_len + 1 : 0;
+	return job->image_url ? strlen(job->image_url) + 1 : 0;
 }
 
 static size_t size_status_json(const struct job *job)
@@ -353,7 +342,7 @@ static const struct node table[] = {
 	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_spend },
 	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      NULL,             render_error },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_params,      render_params },
-	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_image_url,   render_image_url },
+	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     0,                        NULL,           size_image_url,   render_image_url },
 	{ NODE_STATUS,      "status",      NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           NULL,             render_status },
 	{ NODE_STATUS_JSON, "status.json", NODE_JOB,  FILE_MODE, 0,             ANY, 0,        TEXT(JOB_TEXT_STATUS),    has_answer,     size_status_json, render_status_json },
 	{ NODE_REQUEST_ID,  "request_id",  NODE_JOB,  FILE_MODE, 0,             ANY, ATTACHES, 0,                        has_request_id, NULL,             render_request_id },
@@ -408,6 +397,6 @@ bool node_output_visible(const struct job *job, unsigned index)
 
 uint32_t node_hidden_bit(unsigned kind)
 {
-	unsigned bit = kind >= NODE_OUTPUT ? 16 + kind - NODE_OUTPUT : kind - NODE_ERROR;
+	unsigned bit = kind >= NODE_OUTPUT ? 16 + kind - NODE_OUTPUT : kind - NODE_FILES;
 	return 1u << (bit & 31);
 }

@@ -40,7 +40,8 @@ enum node_kind {
 	NODE_LABEL_LINK,   /* by-name/LABEL */
 	/* From here on: files in a job's directory. What was wrong with a file goes when the file
 	 * does, and `rm -r` wants everything it was shown: so the error comes first. */
-	NODE_ERROR,
+	NODE_FILES,
+	NODE_ERROR = NODE_FILES,
 	NODE_PARAMS,
 	NODE_IMAGE_URL,
 	NODE_STATUS,

@@ -24,7 +24,7 @@
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
 	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim, "  \
-	"params_len, status_len, log_len, image_url_len, texture_size"
+	"params_len, status_len, log_len, image_url, texture_size"
 #define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 #define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
 
@@ -212,7 +212,7 @@ static void put_job(struct cursor *c, const struct job *job)
 	put_int(c, job->text_len[JOB_TEXT_PARAMS]);
 	put_int(c, job->text_len[JOB_TEXT_STATUS]);
 	put_int(c, job->text_len[JOB_TEXT_LOG]);
-	put_int(c, job->image_url_len);
+	put_text(c, job->image_url);
 	put_int(c, job->texture_size);
 }
 
@@ -471,7 +471,7 @@ static int take_job(struct cursor *c, struct job *job)
 	job->text_len[JOB_TEXT_PARAMS] = (uint32_t)take_int(c);
 	job->text_len[JOB_TEXT_STATUS] = (uint32_t)take_int(c);
 	job->text_len[JOB_TEXT_LOG] = (uint32_t)take_int(c);
-	job->image_url_len = (uint32_t)take_int(c);
+	take_text(c, &job->image_url);
 	job->texture_size = (uint32_t)take_int(c);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;

@@ -80,7 +80,7 @@ static inline char *record_of(const struct job *job)
 		job->created_ms, job->submitted_ms, job->changed_ms, job->ended_ms,
 		job->retry_at_ms, job->hidden, job->uid, job->mode, job->output_unreachable);
 	fprintf(out, "|%s|%s", job->token ? job->token : "-", job->claim ? job->claim : "-");
-	fprintf(out, "|%u %u", job->image_url_len, job->texture_size);
+	fprintf(out, "|%s %u", job->image_url ? job->image_url : "-", job->texture_size);
 	for (size_t i = 0; i < job->output_count; i++)
 		fprintf(out, "|%s %s %" PRId64, job->outputs[i].url, job->outputs[i].name,
 			job->outputs[i].size);

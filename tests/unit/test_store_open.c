@@ -94,7 +94,7 @@ START_TEST(upgrades_an_older_version)
 	      "ALTER TABLE job DROP COLUMN earlier; DROP TABLE charge; "
 	      "ALTER TABLE job DROP COLUMN token; ALTER TABLE job DROP COLUMN claim; "
 	      "ALTER TABLE job DROP COLUMN params_len; ALTER TABLE job DROP COLUMN status_len; "
-	      "ALTER TABLE job DROP COLUMN log_len; ALTER TABLE job DROP COLUMN image_url_len; "
+	      "ALTER TABLE job DROP COLUMN log_len; ALTER TABLE job DROP COLUMN image_url; "
 	      "ALTER TABLE job DROP COLUMN texture_size; "
 	      "PRAGMA user_version = 1'",
 	      dir);
@@ -127,7 +127,7 @@ START_TEST(older_books_learn_the_lengths_of_their_texts)
 	store_close(store);
 	shell("sqlite3 %s/jobs.db 'ALTER TABLE job DROP COLUMN params_len; "
 	      "ALTER TABLE job DROP COLUMN status_len; ALTER TABLE job DROP COLUMN log_len; "
-	      "ALTER TABLE job DROP COLUMN image_url_len; "
+	      "ALTER TABLE job DROP COLUMN image_url; "
 	      "ALTER TABLE job DROP COLUMN texture_size; PRAGMA user_version = 4'",
 	      dir);
 	open_store();
@@ -135,10 +135,9 @@ START_TEST(older_books_learn_the_lengths_of_their_texts)
 	ck_assert_int_eq(loaded.count, 2);
 	ck_assert_mem_eq(loaded.jobs[0]->text_len, job->text_len, sizeof(job->text_len));
 	ck_assert_mem_eq(loaded.jobs[1]->text_len, other->text_len, sizeof(job->text_len));
-	ck_assert_uint_eq(loaded.jobs[0]->image_url_len,
-			  strlen("https://example.com/\xc3\xa9.png"));
+	ck_assert_str_eq(loaded.jobs[0]->image_url, "https://example.com/\xc3\xa9.png");
 	ck_assert_uint_eq(loaded.jobs[0]->texture_size, 4096);
-	ck_assert_uint_eq(loaded.jobs[1]->image_url_len, 0);
+	ck_assert_ptr_null(loaded.jobs[1]->image_url);
 	drop(&loaded);
 	job_put(job);
 	job_put(other);
