@@ -150,9 +150,19 @@ uninstall:
 	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
 	rm -f $(DESTDIR)$(UNITS)/pixal3dfs@.service
 
+# A Debian package in $(B)/deb; what it is made of is in contrib/debian. The same source makes the same bytes.
+DEB := $(B)/deb/pixal3dfs-$(VERSION)
+deb:
+	rm -rf $(B)/deb
+	mkdir -p $(DEB)
+	cp -r Makefile README.md LICENSE src contrib $(DEB)/
+	cp -r contrib/debian $(DEB)/debian
+	cd $(DEB) && env -u MAKEFLAGS dpkg-buildpackage -us -uc -b
+	@ls $(B)/deb/*.deb
+
 clean:
 	rm -rf build
 
-.PHONY: all tests check asan tsan histories demo bench layers lint format install uninstall clean $(TIDY) FORCE
+.PHONY: all tests check asan tsan histories demo bench layers lint format install uninstall deb clean $(TIDY) FORCE
 .SECONDARY:
 -include $(DRIVER_OBJS:.o=.d) $(SANDBOX_OBJS:.o=.d) $(wildcard $(B)/obj/tests/*/*.d)

@@ -218,12 +218,35 @@ static int find_key(struct driver *driver)
 	return r ? fail("%s", error) : 0;
 }
 
+/* Who has the books was unmounted already, and is in its grace period. */
+static bool is_leaving(const char *state_dir)
+{
+	char *mountpoint = store_mountpoint(state_dir);
+	bool leaving = mountpoint && !mountpoint_is_mounted(mountpoint);
+	free(mountpoint);
+	return leaving;
+}
+
+static int wait_for_store(struct driver *driver)
+{
+	const struct config *config = &driver->config;
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	char error[STORE_ERROR_MAX];
+	int r = store_open(config->state_dir, config->mountpoint, &driver->store, error);
+	int64_t end = mono_ms(NULL) + 2 * GRACE_MS;
+	while (r == -EBUSY && is_leaving(config->state_dir) && mono_ms(NULL) < end) {
+		nanosleep(&pause, NULL);
+		r = store_open(config->state_dir, config->mountpoint, &driver->store, error);
+	}
+	return r ? fail("%s", error) : 0;
+}
+
 static int open_store(struct driver *driver)
 {
-	struct config *config = &driver->config;
+	const struct config *config = &driver->config;
 	char error[STORE_ERROR_MAX];
-	if (store_open(config->state_dir, config->mountpoint, &driver->store, error))
-		return fail("%s", error);
+	if (wait_for_store(driver))
+		return -1;
 	if (store_belong(driver->store, config->sandbox ? config->source : config->gateway, error))
 		return fail("%s: %s", config->state_dir, error);
 	return 0;

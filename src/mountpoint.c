@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <mntent.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +55,11 @@ static struct mounted look(const char *path)
 	if (table)
 		endmntent(table);
 	return mounted;
+}
+
+bool mountpoint_is_mounted(const char *path)
+{
+	return strcmp(look(path).type, TYPE) == 0;
 }
 
 /* Without root only fusermount3 may. */
@@ -129,8 +133,7 @@ int mountpoint_prepare(char **path, char error[MOUNTPOINT_ERROR_MAX])
 		if (r)
 			return r;
 	}
-	struct mounted mounted = look(real);
-	if (strcmp(mounted.type, TYPE) == 0)
+	if (mountpoint_is_mounted(real))
 		return say(-EBUSY, error, real, "pixal3dfs is mounted there already");
 	return check_empty(real, error);
 }

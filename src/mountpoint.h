@@ -8,7 +8,7 @@
 #ifndef MOUNTPOINT_H
 #define MOUNTPOINT_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #define MOUNTPOINT_ERROR_MAX 512
 
@@ -17,5 +17,8 @@
  * fuse.pixal3dfs by our own user; anything else, dead or alive, stays as it is. 0, or -errno with
  * ERROR for the person. */
 int mountpoint_prepare(char **path, char error[MOUNTPOINT_ERROR_MAX]);
+
+/* Is a pixal3dfs mounted on PATH, a real name, dead or alive? */
+bool mountpoint_is_mounted(const char *path);
 
 #endif

@@ -26,6 +26,9 @@ struct store;
  * Call it in the process that stays: a database does not survive a fork. */
 int store_open(const char *dir, const char *mountpoint, struct store **out,
 	       char error[STORE_ERROR_MAX]);
+/* Where the driver that has the store in DIR, or had it last, is mounted by its own word. Heap;
+ * NULL: not known. */
+char *store_mountpoint(const char *dir);
 void store_close(struct store *store); /* NULL is nothing */
 
 /* Gives every job to EACH in order of number, with one reference that EACH takes over. Stops at the

@@ -188,17 +188,37 @@ static int make_dir(struct opening *opening, const char *dir)
 	}
 }
 
-static int fail_locked(struct opening *opening, const char *dir, int fd)
+struct holder {
+	int pid;
+	char mountpoint[PATH_MAX];
+};
+
+static bool read_holder(int fd, struct holder *holder)
 {
 	char text[PATH_MAX + 32] = "";
-	char mountpoint[PATH_MAX];
-	int pid;
 	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	return n > 0 && sscanf(text, "%d %4095[^\n]", &holder->pid, holder->mountpoint) == 2;
+}
 
-	if (n > 0 && sscanf(text, "%d %4095[^\n]", &pid, mountpoint) == 2)
-		return fail(opening, -EBUSY, "%s is in use by process %d, mounted on %s", dir, pid,
-			    mountpoint);
+static int fail_locked(struct opening *opening, const char *dir, int fd)
+{
+	struct holder holder;
+	if (read_holder(fd, &holder))
+		return fail(opening, -EBUSY, "%s is in use by process %d, mounted on %s", dir,
+			    holder.pid, holder.mountpoint);
 	return fail(opening, -EBUSY, "%s is in use by another process", dir);
+}
+
+char *store_mountpoint(const char *dir)
+{
+	char path[PATH_MAX + sizeof("/lock")];
+	struct holder holder;
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool known = fd >= 0 && read_holder(fd, &holder);
+	if (fd >= 0)
+		close(fd);
+	return known ? strdup(holder.mountpoint) : NULL;
 }
 
 static int lock_dir(struct opening *opening, const char *dir, const char *mountpoint)

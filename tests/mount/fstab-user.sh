@@ -64,7 +64,7 @@ await 10 is_gone "$pid"
 # Killed: the user's next mount takes the dead one away, and another user's would not.
 as p3danna mount /mnt/p3d
 kill -9 "$(driver)"
-await 5 refuses as p3danna ls /mnt/p3d
+await 5 not as p3danna ls /mnt/p3d
 refuses as p3dbert mount /mnt/p3d
 as p3danna mount /mnt/p3d >"$T/mounted" 2>&1 || fail "mount over a dead one: status $?: $(cat "$T/mounted")"
 eq "$(findmnt -n -o SOURCE /mnt/p3d | wc -l)" 1 "mounts"
@@ -114,4 +114,4 @@ fails 1 'only root|must be superuser|find' as p3danna mount /mnt/p3d
 as p3danna /mnt/prefix/bin/pixal3dfs "$GATEWAY" /mnt/p3d
 as p3danna umount /mnt/p3d
 posts_are 1 "in the end"
-await 10 refuses driver
+await 10 not driver

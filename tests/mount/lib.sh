@@ -61,6 +61,10 @@ refuses() { # command...
 	fi
 }
 
+not() { # command...: for await
+	! "$@"
+}
+
 # Waits until a command succeeds, at most so many seconds (more when sanitizers slow it down).
 await() { # seconds command...
 	local seconds=$1 end

@@ -97,6 +97,35 @@ posts=$((posts + 1))
 eq "$(cat "$M/graceful/status")" QUEUED "the job whose answer came in the grace period"
 posts_are $posts "in the end"
 
+# Mounted again at once, while the driver before still waits for that answer, and is told a second time to go, as at a
+# shutdown: the next one waits for its end.
+mkdir "$M/again"
+hold submit.received
+bash -c "echo https://images.example/again.png >$M/again/image_url" 2>"$T/written" &
+writer=$!
+arrived submit.received
+first=$DRIVER_PID
+kill -TERM "$first"
+await 5 not mountpoint -q "$M"
+kill -TERM "$first"
+"$B/pixal3dfs" "$GATEWAY" "$M" -o "$OPTIONS" 2>"$T/next" &
+next=$!
+await 5 pgrep -P $next pixal3dfs
+is_running "$first" || fail "a driver whose POST is under way has ended"
+release submit.received
+wait $next || fail "status $? of a mount right after an unmount: $(cat "$T/next")"
+driver_wait 10
+eq "$DRIVER_STATUS" 0 "status of a driver that was told twice"
+await 5 is_gone $writer
+wait $writer || :
+posts=$((posts + 1))
+eq "$(cat "$M/again/status")" QUEUED "the job whose answer came while the next driver waited"
+posts_are $posts "after a mount right after an unmount"
+next=$(pgrep -f "pixal3dfs $GATEWAY $M")
+umount "$M"
+await 10 is_gone "$next"
+driver_start
+
 # The mount is whole again.
 control '{"queue_time": 0}'
 complete_job after
