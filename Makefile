@@ -140,14 +140,14 @@ install: all
 	  install -D -m 644 contrib/man/$$page $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
 	ln -sf mount.pixal3dfs.8 $(DESTDIR)$(MAN)/man8/mount.fuse.pixal3dfs.8
 	install -m 644 contrib/completion/pixal3dfs $(DESTDIR)$(COMPLETIONS)/
-	ln -sf pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
+	for other in pixal3d-sandbox p3d; do ln -sf pixal3dfs $(DESTDIR)$(COMPLETIONS)/$$other; done
 	install -m 644 contrib/systemd/pixal3dfs@.service $(DESTDIR)$(UNITS)/
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/pixal3dfs $(DESTDIR)$(PREFIX)/bin/pixal3d-sandbox $(DESTDIR)$(PREFIX)/bin/p3d
 	rm -f $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%)
 	for page in $(MAN_PAGES) mount.fuse.pixal3dfs.8; do rm -f $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
-	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox
+	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox $(DESTDIR)$(COMPLETIONS)/p3d
 	rm -f $(DESTDIR)$(UNITS)/pixal3dfs@.service
 
 # A Debian package in $(B)/deb; what it is made of is in contrib/debian. The same source makes the same bytes.
