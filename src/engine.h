@@ -169,7 +169,8 @@ int engine_callback(struct engine *engine, uint64_t number, const char *token,
 
 /* Renames a job's directory (and its label). -EEXIST: taken. */
 int engine_rename(struct engine *engine, uint64_t number, const char *name);
-/* Ors KINDS into job->hidden. */
+/* Ors KINDS into job->hidden. -EBUSY while a POST is under way: rm -r, which could not forget the
+ * job then, must not leave it half gone. */
 int engine_hide(struct engine *engine, uint64_t number, uint32_t kinds);
 /* Owner and permissions of its directory. */
 int engine_chown(struct engine *engine, uint64_t number, const struct engine_owner *owner);

@@ -369,6 +369,8 @@ int engine_rename(struct engine *engine, uint64_t number, const char *name)
 static int edit_hidden(struct engine *engine, struct job *job, void *arg)
 {
 	(void)engine;
+	if (job->state == JOB_SUBMITTING)
+		return -EBUSY;
 	job->hidden |= *(const uint32_t *)arg;
 	return 0;
 }

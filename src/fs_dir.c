@@ -397,9 +397,6 @@ static int unlink_job_file(struct fs *fs, uint64_t number, const char *name)
 		return -ESTALE;
 	enum job_state state = job->state;
 	job_put(job);
-	if (state == JOB_SUBMITTING)
-		return -EBUSY; /* nor can the job be forgotten: rm -r shall not leave it half gone
-				*/
 	return state == JOB_DRAFT
 		       ? 0
 		       : engine_hide(fs->engine, number, node_hidden_bit(node_kind(ino)));

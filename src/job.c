@@ -342,6 +342,7 @@ static int intend(struct job *job, const struct job_event *event, struct strings
 	take(&job->token, &strings->token);
 	take(&job->error, &strings->reason);
 	job->retry_at_ms = 0;
+	job->hidden = 0; /* it cannot be forgotten any more, and is shown as a whole */
 	enter(job, JOB_SUBMITTING, event);
 	return JOB_DO_NOTHING;
 }

@@ -417,6 +417,24 @@ START_TEST(attach)
 }
 END_TEST
 
+/* rm -r that comes too late takes nothing away: what it had begun with is there again. */
+START_TEST(nothing_is_hidden_of_what_is_sent)
+{
+	uint64_t number = submit();
+	struct call *post = next_post();
+	const struct job *job;
+
+	ck_assert_int_eq(engine_hide(sim.engine, number, 6), 0);
+	ck_assert_int_eq(receive(post), 0);
+	ck_assert_int_eq(engine_hide(sim.engine, number, 8), -EBUSY);
+	ck_assert_int_eq(engine_forget(sim.engine, number), -EBUSY);
+	answer(post, 202, ACCEPTED);
+	job = engine_get(sim.engine, number);
+	ck_assert_uint_eq(job->hidden, 0);
+	job_put(job);
+}
+END_TEST
+
 START_TEST(forget_while_under_way)
 {
 	uint64_t number = submit();
@@ -500,6 +518,7 @@ int main(void)
 	tcase_add_test(tcase, bought_is_bought);
 	tcase_add_test(tcase, so_many_at_once);
 	tcase_add_test(tcase, attach);
+	tcase_add_test(tcase, nothing_is_hidden_of_what_is_sent);
 	tcase_add_test(tcase, forget_while_under_way);
 	tcase_add_test(tcase, read_only);
 	tcase_add_test(tcase, drafts);
