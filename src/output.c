@@ -167,8 +167,13 @@ void output_unref(struct output *output)
 
 void output_put(struct output *output)
 {
-	if (output)
-		output_unref(output);
+	if (!output)
+		return;
+	pthread_mutex_lock(&output->cache->lock);
+	if (--output->readers == 0)
+		output_end_idle_locked(output);
+	pthread_mutex_unlock(&output->cache->lock);
+	output_unref(output);
 }
 
 struct output *output_find_locked(struct output_cache *cache, uint64_t job, unsigned index)
@@ -259,6 +264,7 @@ static int make_named(struct output_cache *cache, const struct output_source *so
 	output->glb = source->glb;
 	output->fd = -1;
 	output->refs = 1;
+	output->readers = 1;
 	range_set_init(&output->have);
 	output->url = strdup(source->url);
 	output->etag = source->etag ? strdup(source->etag) : NULL;
@@ -285,6 +291,7 @@ static int open_named(struct output_cache *cache, const struct output_source *so
 	bool same = found && output_same_locked(found, source);
 	if (same) {
 		found->refs++;
+		found->readers++;
 		*out = found;
 	} else if (found) {
 		detach_locked(found, -ESTALE, woken);

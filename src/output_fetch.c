@@ -5,13 +5,17 @@
  *
  *   event                              next
  *   data                               stored; pos moves up
- *   pos reached end                    over; a stream goes on behind it
+ *   pos reached end                    over
  *   cut, timed out, 5xx                asked again from pos; over after MAX_TRIES without a byte
  *   expired                            over; the readers wait if another URL is asked for
  *   refused, disk error                over, failed() told
  *   another object at the server       output detached, over, failed() told
  *   bad copy                           all downloads dead, all ranges dropped; planned again
  *   killed (dead)                      over
+ *   nobody reads any more, or nobody   killed, unless it is nearly over
+ *     has for a while
+ *   refused, but others are served     over, silently: from now on one at a time
+ *     and nobody waits for it
  *   the remote stops                   over, nothing more is begun
  *
  * When one is over, waiters whose bytes nobody owes now get the error, if there was one, and all
@@ -32,12 +36,27 @@
 #include <unistd.h>
 
 #define MAX_TRIES 4
+/* So little is let come, that its connection can be used again. */
+#define NEARLY_OVER (256 * 1024)
+/* A reader that reads nothing for so long may have seen enough. */
+#define IDLE_US 3000000
+/* The start of a transfer tells nothing of its rate. */
+#define RATE_AFTER_US    50000
+#define RATE_AFTER_BYTES (256 * 1024)
 /* A second is what a crash may cost; counted in time, so that a fast download is hardly synced. */
 #define SAVE_AFTER_MS 1000
 
 static int fetch_begin(void *arg, const struct remote_object *object);
 static int fetch_data(void *arg, uint64_t offset, const void *data, size_t len);
 static void fetch_done(void *arg, const struct remote_object *result);
+
+int64_t output_now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 /* Asks the remote for what D owes. */
 static int request_locked(struct download *d)
@@ -47,6 +66,8 @@ static int request_locked(struct download *d)
 	d->asked_start = o->no_ranges ? 0 : d->pos;
 	d->asked_end = o->no_ranges ? o->size : d->end;
 	d->asked_url = o->urls;
+	d->asked_us = output_now_us();
+	d->brought = 0;
 	d->progress = false;
 	struct remote_fetch fetch = {
 		.url = o->url,
@@ -62,19 +83,17 @@ static int request_locked(struct download *d)
 	return o->cache->remote->fetch(o->cache->remote->ctx, &fetch, &d->id);
 }
 
-int output_begin_locked(struct output *output, struct plan plan)
+int output_begin_locked(struct output *output, struct range wanted)
 {
 	struct download *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return -ENOMEM;
 	if (output->no_ranges)
-		plan = (struct plan){ 0, output->size, true };
+		wanted = (struct range){ 0, output->size };
 	d->output = output;
-	d->start = plan.start;
-	d->pos = plan.start + range_set_run(&output->have, plan.start);
-	d->end = plan.end;
-	d->stream = plan.stream;
+	d->pos = wanted.start + range_set_run(&output->have, wanted.start);
+	d->end = wanted.end;
 	int r = request_locked(d);
 	if (r < 0) {
 		free(d);
@@ -85,19 +104,31 @@ int output_begin_locked(struct output *output, struct plan plan)
 	}
 	d->next = output->downloads;
 	output->downloads = d;
+	output->cache->downloads++;
 	output->refs++;
 	return 0;
 }
 
+static void kill_locked(struct download *d)
+{
+	const struct remote *remote = d->output->cache->remote;
+
+	if (!d->dead)
+		remote->cancel(remote->ctx, d->id);
+	d->dead = true;
+}
+
 void output_kill_downloads_locked(struct output *output)
 {
-	const struct remote *remote = output->cache->remote;
+	for (struct download *d = output->downloads; d; d = d->next)
+		kill_locked(d);
+}
 
-	for (struct download *d = output->downloads; d; d = d->next) {
-		if (!d->dead)
-			remote->cancel(remote->ctx, d->id);
-		d->dead = true;
-	}
+void output_end_idle_locked(struct output *output)
+{
+	for (struct download *d = output->downloads; d; d = d->next)
+		if (d->pos + NEARLY_OVER < d->asked_end)
+			kill_locked(d);
 }
 
 /* The server sends the object from its start: D takes over the whole of it, unless another did. */
@@ -113,12 +144,24 @@ static int take_whole_locked(struct download *d)
 			return -1;
 		}
 	}
-	d->start = 0;
 	d->pos = range_set_run(&o->have, 0);
 	d->asked_start = 0;
+	d->asked_end = o->size;
 	d->end = o->size;
-	d->stream = true;
 	return 0;
+}
+
+/* The answer has come: so long does a request take. */
+static void note_answer_locked(struct download *d)
+{
+	struct output_pace *pace = &d->output->pace;
+	int64_t now = output_now_us();
+	int64_t took = now > d->asked_us ? now - d->asked_us : 1;
+
+	if (!pace->latency_us || took < pace->latency_us)
+		pace->latency_us = took;
+	d->asked_us = now;
+	output_go_ahead_locked(d->output);
 }
 
 static int begin_locked(struct download *d, const struct remote_object *object)
@@ -134,9 +177,11 @@ static int begin_locked(struct download *d, const struct remote_object *object)
 		     (object->size >= 0 && (uint64_t)object->size != o->size);
 	if (d->changed)
 		return -1;
-	if (object->start == (int64_t)d->asked_start)
-		return 0;
-	return object->start == 0 ? take_whole_locked(d) : -1;
+	if (object->start != (int64_t)d->asked_start &&
+	    (object->start != 0 || take_whole_locked(d)))
+		return -1;
+	note_answer_locked(d);
+	return 0;
 }
 
 static int fetch_begin(void *arg, const struct remote_object *object)
@@ -211,6 +256,23 @@ static int check_copy(struct download *d)
 	return -1;
 }
 
+/* LEN more bytes of D's request have come. */
+static void note_rate_locked(struct download *d, uint64_t len)
+{
+	struct output *o = d->output;
+	int64_t now = output_now_us();
+	int64_t took = now - d->asked_us;
+
+	d->brought += len;
+	if (took >= RATE_AFTER_US || (took > 0 && d->brought >= RATE_AFTER_BYTES)) {
+		uint64_t rate = d->brought * 1000000 / (uint64_t)took;
+		if (rate > o->pace.rate)
+			o->pace.rate = rate;
+	}
+	if (!o->waiters && now - o->read_us > IDLE_US)
+		output_end_idle_locked(o);
+}
+
 /* Tells of the bytes [start, end), which are in the file. */
 static int publish(struct download *d, uint64_t start, uint64_t end)
 {
@@ -223,6 +285,7 @@ static int publish(struct download *d, uint64_t start, uint64_t end)
 	if (!r) {
 		d->progress = true;
 		d->pos += range_set_run(&o->have, d->pos);
+		note_rate_locked(d, end - start);
 		whole = range_set_covers(&o->have, 0, o->size);
 		note_growth_locked(o, whole);
 		ready = output_take_ready_locked(o);
@@ -276,7 +339,7 @@ static int fetch_data(void *arg, uint64_t offset, const void *data, size_t len)
 
 enum verdict {
 	OVER,    /* it has what it owed */
-	DROPPED, /* dead */
+	DROPPED, /* dead, or given up */
 	AGAIN,
 	FAILED,
 	EXPIRED,
@@ -308,6 +371,26 @@ static bool is_refused(const struct remote_object *result)
 	       (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
 }
 
+/* Does nobody wait for what D owes, while others bring theirs? */
+static bool is_spare_locked(const struct download *d)
+{
+	bool others = false;
+
+	for (const struct output_waiter *w = d->output->waiters; w; w = w->next)
+		if (w->start < d->end && w->end > d->pos)
+			return false;
+	for (const struct download *other = d->output->downloads; other; other = other->next)
+		others |= other != d && !other->dead;
+	return others;
+}
+
+static bool is_too_many(const struct remote_object *result)
+{
+	return result->fault == REMOTE_CONNECT || result->fault == REMOTE_TIMEOUT ||
+	       (result->fault == REMOTE_OK &&
+		(result->http_status == 429 || result->http_status == 503));
+}
+
 static enum verdict judge_locked(struct download *d, const struct remote_object *result)
 {
 	struct output *o = d->output;
@@ -326,6 +409,10 @@ static enum verdict judge_locked(struct download *d, const struct remote_object 
 		return OVER;
 	if (is_refused(result))
 		return d->asked_url == o->urls ? EXPIRED : AGAIN;
+	if (!d->progress && is_too_many(result) && is_spare_locked(d)) {
+		o->pace.alone = true;
+		return DROPPED;
+	}
 	if (d->progress)
 		d->tries = 0;
 	return worth_another_try(result) && ++d->tries < MAX_TRIES ? AGAIN : FAILED;
@@ -390,6 +477,7 @@ static struct output_waiter *retire_locked(struct download *d, enum verdict verd
 	int error = 0;
 
 	unlink_download_locked(d);
+	o->cache->downloads--;
 	if (verdict == STOPPED)
 		o->cache->stopped = true;
 	if (o->stale)
@@ -397,8 +485,10 @@ static struct output_waiter *retire_locked(struct download *d, enum verdict verd
 	else if (o->cache->stopped || verdict == FAILED)
 		error = d->error && d->error != -EBADMSG ? d->error : -EIO;
 	output_plan_waiters_locked(o, error, &woken);
-	if (verdict == OVER && d->stream && !o->stale && !o->cache->stopped)
-		output_go_on_locked(o, d->pos < d->end ? d->pos : d->end);
+	if (verdict == OVER)
+		output_go_ahead_locked(o);
+	else if (verdict == FAILED)
+		memset(o->runs, 0, sizeof(o->runs)); /* only who reads on tries again */
 	return woken;
 }
 

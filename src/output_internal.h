@@ -24,27 +24,44 @@
 
 #include <pthread.h>
 
-/* What a download is to bring. */
-struct plan {
+/* What the server's answers for an output have shown. */
+struct output_pace {
+	int64_t latency_us; /* the least time from a request to its answer; 0: none has come */
+	uint64_t rate;      /* the most that one connection brought, bytes a second; 0: unknown */
+	bool alone;         /* it does not serve several at a time */
+};
+
+/* What is fetched for a reader that reads in order, before it asks. */
+struct output_ahead {
+	uint64_t bytes;   /* a part is begun when its start is so near to the reader */
+	uint64_t part;    /* bytes of one request */
+	unsigned streams; /* at a time */
+};
+
+/* Reads that came in order, by one reader or several: [start, end). */
+struct output_run {
 	uint64_t start;
 	uint64_t end;
-	bool stream;
+	unsigned reads; /* those that moved it; 0: a free place */
+	uint64_t used;  /* output->reads at its last one */
 };
+
+#define OUTPUT_RUNS 4
 
 /* One request's worth of bytes, with its retries.  Freed by done(). */
 struct download {
 	struct output *output; /* constant; holds a reference */
 	struct download *next;
-	uint64_t start;       /* first byte it was begun for */
 	uint64_t pos;         /* next byte it owes */
 	uint64_t end;         /* one past the last; moves down when a far read takes a window */
 	uint64_t asked_start; /* of the request that is under way */
 	uint64_t asked_end;
 	uint64_t id;        /* the remote's */
 	unsigned asked_url; /* output->urls at that time */
+	int64_t asked_us;   /* when, monotonic clock; once it was answered: then */
+	uint64_t brought;   /* bytes since */
 	unsigned tries;     /* in a row without a new byte */
 	bool progress;      /* a new byte came since the request was begun */
-	bool stream;        /* goes on behind its end, to the end of the object */
 	bool dead;          /* its bytes are not wanted any more; only done() is still to come */
 	bool changed;       /* network thread only; begin() saw another object */
 	int error;          /* network thread only; local failure, -errno */
@@ -60,6 +77,7 @@ struct output {
 	int fd;
 
 	unsigned refs;       /* readers, downloads, the save queue */
+	unsigned readers;    /* who have it open */
 	struct output *next; /* in cache->outputs while stale is 0 */
 	char *url;
 	unsigned urls; /* counts them */
@@ -68,6 +86,10 @@ struct output {
 	struct range_set have;
 	struct download *downloads;
 	struct output_waiter *waiters; /* newest first */
+	struct output_run runs[OUTPUT_RUNS];
+	uint64_t reads;  /* counts them */
+	int64_t read_us; /* when the last one was, monotonic clock */
+	struct output_pace pace;
 	int stale;                     /* not 0: what missing bytes answer; its files are gone */
 	bool no_ranges;                /* the server sends the whole object whatever it is asked */
 
@@ -94,6 +116,7 @@ struct output_cache {
 	pthread_mutex_t lock;
 
 	struct output *outputs;
+	unsigned downloads; /* of all outputs */
 	bool stopped; /* the remote ends: no download is begun */
 
 	pthread_t saver;
@@ -134,19 +157,32 @@ void output_wake(struct output_waiter *list);
 
 /* output_plan.c */
 
+/* The policy for a read whose first byte is missing: the window of at least PART bytes around it,
+ * within GAP, which nobody has or fetches. */
+struct range output_window(struct range read, struct range gap, uint64_t part);
+/* The policy for a reader that has read IN_ORDER bytes in one piece; LEFT follow. */
+struct output_ahead output_ahead(uint64_t in_order, uint64_t left, const struct output_pace *pace);
+
+/* Somebody reads [start, end). */
+void output_note_read_locked(struct output *output, uint64_t start, uint64_t end);
+/* Begins what is to be fetched before it is asked for.  Call when somebody read, and when a
+ * download was answered or is over. */
+void output_go_ahead_locked(struct output *output);
 /* Sees to it that every missing byte of [start, end) is on its way, or that a download's end or
  * that of a renewal will plan again.  0: OUTPUT has a download whose done() is to come, or is
  * renewing. */
 int output_plan_locked(struct output *output, uint64_t start, uint64_t end);
 /* Is every missing byte of [start, end) owed by a download? */
 bool output_owed_locked(const struct output *output, uint64_t start, uint64_t end);
-/* A stream was over at POS: the next one goes on, unless another stream is there already. */
-void output_go_on_locked(struct output *output, uint64_t pos);
 
 /* output_fetch.c */
 
-/* Begins a download.  0 or -EIO, -ENOMEM. */
-int output_begin_locked(struct output *output, struct plan plan);
+/* Begins a download of the bytes of WANTED, of which the first is missing.  0 or -EIO, -ENOMEM. */
+int output_begin_locked(struct output *output, struct range wanted);
+/* Nobody reads any more: ends all downloads but those that are nearly over, whose connections can
+ * then be used again. */
+void output_end_idle_locked(struct output *output);
+int64_t output_now_us(void);
 /* Ends all downloads; nothing more is taken from them. */
 void output_kill_downloads_locked(struct output *output);
 /* Logs, and tells the engine, why readers will get an error; no lock held. */

@@ -91,8 +91,13 @@ static ssize_t read_locked(struct output *output, uint64_t start, uint64_t end,
 	int failed = w->error;
 
 	w->error = 0;
-	if (range_set_covers(&output->have, start, end))
+	if (range_set_covers(&output->have, 0, output->size))
 		return (ssize_t)(end - start);
+	output_note_read_locked(output, start, end);
+	if (range_set_covers(&output->have, start, end)) {
+		output_go_ahead_locked(output);
+		return (ssize_t)(end - start);
+	}
 	if (failed)
 		return failed;
 	if (output->stale)
@@ -103,6 +108,7 @@ static ssize_t read_locked(struct output *output, uint64_t start, uint64_t end,
 	if (r < 0)
 		return r;
 	add_waiter_locked(output, w, start, end);
+	output_go_ahead_locked(output);
 	return -EINPROGRESS;
 }
 
