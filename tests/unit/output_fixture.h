@@ -16,6 +16,8 @@
 
 #define MIB  (1024 * 1024ULL)
 #define SIZE (24 * MIB + 12345)
+/* What a single read fetches, at least. */
+#define WINDOW (128 * 1024ULL)
 
 static char dir[256];
 static unsigned char first[SIZE];

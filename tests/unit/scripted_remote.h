@@ -51,7 +51,8 @@ struct scripted_remote {
 	bool ignore_range; /* the whole object, whatever was asked */
 	unsigned cuts;     /* so many requests break off... */
 	uint64_t cut_at;   /* ...after so many bytes */
-	unsigned faults;   /* so many requests fail at once... */
+	unsigned skip;     /* after so many that do not... */
+	unsigned faults;   /* ...so many requests fail at once... */
 	enum remote_fault fault;
 	long status;            /* ...with REMOTE_OK and this status, when not 0 */
 	const char *gone;       /* this URL always does, with... */
@@ -157,7 +158,7 @@ static void scripted_decide(struct scripted_remote *s, struct scripted_request *
 	if (s->gone && strcmp(s->gone, r->url) == 0) {
 		r->status = s->gone_status;
 		r->stop = r->pos;
-	} else if (s->faults) {
+	} else if (s->faults && !(s->skip && s->skip--)) {
 		s->faults--;
 		r->end = s->fault;
 		r->status = s->status;

@@ -125,18 +125,18 @@ static void read_a_part(void)
 	check_read(5 * MIB, 100);
 	check_read(15 * MIB, 100);
 	scripted_idle(&far);
-	ck_assert_uint_eq(output_cached(out), 2 * MIB);
+	ck_assert_uint_eq(output_cached(out), 2 * WINDOW);
 }
 
 START_TEST(part_survives_restart)
 {
 	read_a_part();
 	restart();
-	ck_assert_uint_eq(output_cached(out), 2 * MIB);
-	check_read(5 * MIB, MIB);
+	ck_assert_uint_eq(output_cached(out), 2 * WINDOW);
+	check_read(5 * MIB, WINDOW);
 	ck_assert_uint_eq(far.count, 0);
 	read_all();
-	ck_assert_uint_eq(far.bytes, SIZE - 2 * MIB);
+	ck_assert_uint_eq(far.bytes, SIZE - 2 * WINDOW);
 	ck_assert_int_eq(atomic_load(&whole), 1);
 }
 END_TEST
@@ -216,7 +216,7 @@ START_TEST(power_cut_leaves_only_synced_bytes)
 	open_cache();
 	open_output();
 	ck_assert_uint_gt(output_cached(out), 0);
-	ck_assert_uint_lt(output_cached(out), 2 * MIB);
+	ck_assert_uint_lt(output_cached(out), 2 * WINDOW);
 	read_all();
 }
 END_TEST
@@ -238,7 +238,7 @@ START_TEST(failed_sync_names_nothing_new)
 	ck_assert_str_eq(before, after);
 	open_cache();
 	open_output();
-	ck_assert_uint_eq(output_cached(out), 2 * MIB);
+	ck_assert_uint_eq(output_cached(out), 2 * WINDOW);
 }
 END_TEST
 
@@ -381,7 +381,7 @@ START_TEST(unknown_etag_keeps_what_is_there)
 	open_cache();
 	source.etag = NULL;
 	open_output();
-	ck_assert_uint_eq(output_cached(out), 2 * MIB);
+	ck_assert_uint_eq(output_cached(out), 2 * WINDOW);
 	/* And what was known is still asked for. */
 	SCRIPT(etag = "\"two\"");
 	fail_read(0, 100, -EIO);

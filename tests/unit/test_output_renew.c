@@ -200,9 +200,9 @@ START_TEST(others_go_on)
 	struct reader lucky;
 
 	open_output();
-	SCRIPT(hold = 4 * MIB);
+	SCRIPT(hold = 32768);
 	check_read(0, 100);
-	start_reader(&lucky, 4 * MIB, 100);
+	start_reader(&lucky, 65536, 100);
 	expire(403);
 	renews = later;
 	ck_assert(start_reader(&far_one, 20 * MIB, 100));
