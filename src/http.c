@@ -50,11 +50,11 @@ static void free_headers(struct request *request)
  * died, such a handle was seen to refuse being set up for another kind of request. */
 static void put_easy(struct request *request)
 {
-	struct http *http = request->http;
+	struct http_spares *spares = &request->http->spares[request->kind->spares];
 
-	if (request->kind->frequent && request->whole && http->spare_count < HTTP_SPARES) {
+	if (request->kind->spares && request->whole && spares->count < HTTP_SPARES) {
 		curl_easy_reset(request->easy);
-		http->spares[http->spare_count++] = request->easy;
+		spares->easy[spares->count++] = request->easy;
 	} else {
 		curl_easy_cleanup(request->easy);
 	}
@@ -62,11 +62,9 @@ static void put_easy(struct request *request)
 
 static CURL *take_easy(const struct request *request)
 {
-	struct http *http = request->http;
+	struct http_spares *spares = &request->http->spares[request->kind->spares];
 
-	if (request->kind->frequent && http->spare_count)
-		return http->spares[--http->spare_count];
-	return curl_easy_init();
+	return spares->count ? spares->easy[--spares->count] : curl_easy_init();
 }
 
 static void free_request(struct request *request)
@@ -547,14 +545,20 @@ void http_stop(struct http *http, int64_t grace_ms)
 	http->started = false;
 }
 
+static void free_spares(struct http_spares *spares)
+{
+	while (spares->count)
+		curl_easy_cleanup(spares->easy[--spares->count]);
+}
+
 void http_free(struct http *http)
 {
 	if (!http)
 		return;
 	if (http->multi) {
 		http_stop(http, 0);
-		while (http->spare_count)
-			curl_easy_cleanup(http->spares[--http->spare_count]);
+		for (int kind = 0; kind < HTTP_SPARE_KINDS; kind++)
+			free_spares(&http->spares[kind]);
 		curl_multi_cleanup(http->multi);
 	}
 	pthread_mutex_destroy(&http->lock);

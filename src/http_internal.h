@@ -32,8 +32,9 @@ struct request_kind {
 	void (*finish)(struct request *request, enum remote_fault fault, long http_status,
 		       const char *detail);
 	void (*free)(struct request *request);
-	bool patient;  /* once sent, it is given time to be answered when the driver ends */
-	bool frequent; /* its handles are kept for the next ones of its kind */
+	bool patient; /* once sent, it is given time to be answered when the driver ends */
+	/* Where its handles, and their buffers, are kept for the next ones of its kind. */
+	enum http_spare_kind { HTTP_NO_SPARES, HTTP_POLLS, HTTP_FETCHES, HTTP_SPARE_KINDS } spares;
 };
 
 /* Whom a request may connect to. */
@@ -70,13 +71,17 @@ TAILQ_HEAD(request_list, request);
 
 #define HTTP_SPARES 8
 
+struct http_spares {
+	CURL *easy[HTTP_SPARES];
+	unsigned count;
+};
+
 struct http {
 	struct remote remote;
 	struct http_conf conf;     /* strings are ours */
-	bool local;                /* the gateway is on loopback */
-	CURLM *multi;              /* network thread, but for its wake-up */
-	CURL *spares[HTTP_SPARES]; /* network thread: for frequent kinds */
-	unsigned spare_count;
+	bool local;   /* the gateway is on loopback */
+	CURLM *multi; /* network thread, but for its wake-up */
+	struct http_spares spares[HTTP_SPARE_KINDS]; /* network thread */
 	pthread_t thread;
 	bool again; /* network thread: it asked something of itself in this round */
 	bool started;

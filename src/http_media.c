@@ -21,7 +21,7 @@
 
 #define RECEIVE_BUFFER (512 * 1024L)
 #define ETAG_MAX       1024
-#define STRAIGHT       (256 * 1024)
+#define STRAIGHT       (32 * 1024)
 
 static const char encoded[] = "the server encodes what was asked for as it is";
 
@@ -380,6 +380,7 @@ static const struct request_kind fetch_kind = {
 	.again = check_end,
 	.finish = finish_fetch,
 	.free = free_fetch,
+	.spares = HTTP_FETCHES,
 };
 
 int http_head(void *ctx, const char *url,

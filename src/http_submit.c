@@ -184,7 +184,7 @@ static const struct request_kind status_kind = {
 	.receive = receive,
 	.finish = finish,
 	.free = free_ask,
-	.frequent = true,
+	.spares = HTTP_POLLS,
 };
 
 static void add_header(struct request *request, const char *name, const char *value)

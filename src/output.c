@@ -276,6 +276,7 @@ static int make_named(struct output_cache *cache, const struct output_source *so
 		return r;
 	}
 	pthread_mutex_lock(&cache->lock);
+	output->pace.latency_us = cache->latency_us;
 	output->next = cache->outputs;
 	cache->outputs = output;
 	pthread_mutex_unlock(&cache->lock);

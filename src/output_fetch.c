@@ -151,15 +151,18 @@ static int take_whole_locked(struct download *d)
 	return 0;
 }
 
-/* The answer has come: so long does a request take. */
+/* The answer has come: so long does a request take.  What delays one is soon forgotten. */
 static void note_answer_locked(struct download *d)
 {
-	struct output_pace *pace = &d->output->pace;
+	struct output_cache *cache = d->output->cache;
 	int64_t now = output_now_us();
 	int64_t took = now > d->asked_us ? now - d->asked_us : 1;
 
-	if (!pace->latency_us || took < pace->latency_us)
-		pace->latency_us = took;
+	if (!cache->latency_us || took < cache->latency_us)
+		cache->latency_us = took;
+	else
+		cache->latency_us += (took - cache->latency_us) / 8;
+	d->output->pace.latency_us = cache->latency_us;
 	d->asked_us = now;
 	output_go_ahead_locked(d->output);
 }

@@ -26,7 +26,7 @@
 
 /* What the server's answers for an output have shown. */
 struct output_pace {
-	int64_t latency_us; /* the least time from a request to its answer; 0: none has come */
+	int64_t latency_us; /* from a request to its answer, at best; 0: none has come */
 	uint64_t rate;      /* the most that one connection brought, bytes a second; 0: unknown */
 	bool alone;         /* it does not serve several at a time */
 };
@@ -117,6 +117,7 @@ struct output_cache {
 
 	struct output *outputs;
 	unsigned downloads; /* of all outputs */
+	int64_t latency_us; /* of their servers, as in struct output_pace: mostly it is one */
 	bool stopped; /* the remote ends: no download is begun */
 
 	pthread_t saver;

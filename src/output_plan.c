@@ -80,7 +80,7 @@ struct output_ahead output_ahead(uint64_t in_order, uint64_t left, const struct 
 	}
 	uint64_t part = in_order < TIMID_UNTIL ? clamp(in_order, WINDOW, TIMID_PART)
 					       : clamp(in_order, 0, NEAR_PART);
-	return (struct output_ahead){ clamp(part / 2, 0, NEAR_BYTES), part, 1 };
+	return (struct output_ahead){ clamp(part / 4, 0, NEAR_BYTES), part, 1 };
 }
 
 static uint64_t worth_waiting_for(const struct output_pace *pace)

@@ -57,10 +57,10 @@ static void check_ahead(uint64_t in_order, uint64_t left, const struct output_pa
 /* Never more than was read is fetched ahead, and little until it is clear that all is wanted. */
 START_TEST(near_server)
 {
-	check_ahead(16 * KIB, 64 * MIB, &unknown, 64 * KIB, 128 * KIB, 1);
-	check_ahead(16 * KIB, 64 * MIB, &near_by, 64 * KIB, 128 * KIB, 1);
-	check_ahead(256 * KIB, 64 * MIB, &near_by, 128 * KIB, 256 * KIB, 1);
-	check_ahead(7 * MIB, 64 * MIB, &near_by, 256 * KIB, 512 * KIB, 1);
+	check_ahead(16 * KIB, 64 * MIB, &unknown, 32 * KIB, 128 * KIB, 1);
+	check_ahead(16 * KIB, 64 * MIB, &near_by, 32 * KIB, 128 * KIB, 1);
+	check_ahead(256 * KIB, 64 * MIB, &near_by, 64 * KIB, 256 * KIB, 1);
+	check_ahead(7 * MIB, 64 * MIB, &near_by, 128 * KIB, 512 * KIB, 1);
 	check_ahead(8 * MIB, 500 * MIB, &near_by, MIB, 8 * MIB, 1);
 	check_ahead(400 * MIB, 100 * MIB, &near_by, MIB, 32 * MIB, 1);
 }
