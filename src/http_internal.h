@@ -78,9 +78,9 @@ struct http_spares {
 
 struct http {
 	struct remote remote;
-	struct http_conf conf;     /* strings are ours */
-	bool local;   /* the gateway is on loopback */
-	CURLM *multi; /* network thread, but for its wake-up */
+	struct http_conf conf;                       /* strings are ours */
+	bool local;                                  /* the gateway is on loopback */
+	CURLM *multi;                                /* network thread, but for its wake-up */
 	struct http_spares spares[HTTP_SPARE_KINDS]; /* network thread */
 	pthread_t thread;
 	bool again; /* network thread: it asked something of itself in this round */

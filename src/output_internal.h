@@ -90,8 +90,8 @@ struct output {
 	uint64_t reads;  /* counts them */
 	int64_t read_us; /* when the last one was, monotonic clock */
 	struct output_pace pace;
-	int stale;                     /* not 0: what missing bytes answer; its files are gone */
-	bool no_ranges;                /* the server sends the whole object whatever it is asked */
+	int stale;      /* not 0: what missing bytes answer; its files are gone */
+	bool no_ranges; /* the server sends the whole object whatever it is asked */
 
 	/* Network thread only. */
 	unsigned bad; /* copies in a row that failed their check */
@@ -118,7 +118,7 @@ struct output_cache {
 	struct output *outputs;
 	unsigned downloads; /* of all outputs */
 	int64_t latency_us; /* of their servers, as in struct output_pace: mostly it is one */
-	bool stopped; /* the remote ends: no download is begun */
+	bool stopped;       /* the remote ends: no download is begun */
 
 	pthread_t saver;
 	pthread_cond_t work;

@@ -135,7 +135,9 @@ static void apply_fault(struct body *b, const json_t *fault)
 	for (int i = 0; i < 4; i++)
 		if (fault_is(fault, ends[i].what))
 			b->end = ends[i].end;
-	b->stop_at = (uint64_t)fault_int(fault, "bytes", (int64_t)b->size / 2);
+	int64_t offset = fault_int(fault, "offset", -1);
+	b->stop_at = offset >= 0 ? (uint64_t)offset - b->start
+				 : (uint64_t)fault_int(fault, "bytes", (int64_t)b->size / 2);
 	b->bump = fault_is(fault, "bump_after");
 	b->rate = fault_is(fault, "slow") ? fault_int(fault, "rate", 1) : b->rate;
 	b->corrupt = fault_is(fault, "corrupt");
@@ -305,7 +307,11 @@ static enum MHD_Result handle_object(struct MHD_Connection *c, const char *url, 
 	parse_path(url, o.id);
 	bool known = request_view(o.id, false, &view);
 	const char *image = json_string_value(json_object_get(view.params, "image_url"));
-	json_t *fault = fault_take(v->get ? AT_CDN : AT_HEAD, "body", image, o.id, ST_NONE);
+	struct span asked = { 0 };
+	if (known && find_object(url, &o))
+		asked = wanted_span(c, &o, v->get, NULL);
+	json_t *fault = fault_take_within(v->get ? AT_CDN : AT_HEAD, "body", image, o.id, ST_NONE,
+					  asked.start, asked.start + asked.size);
 	if (fault_is(fault, "bump"))
 		settings_bump();
 	if (!answer_replace(c, fault, o.id, &result)) {

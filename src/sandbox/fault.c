@@ -34,10 +34,10 @@ static const struct rule {
 	{ "huge", API | CDN, { "bytes" } },
 	{ "no_range", CDN, { 0 } },
 	{ "wrong_range", CDN, { "by" } },
-	{ "close_after", CDN, { "bytes" } },
-	{ "reset_after", CDN, { "bytes" } },
-	{ "stall_after", CDN, { "bytes" } },
-	{ "bump_after", CDN, { "bytes" } },
+	{ "close_after", CDN, { "bytes", "offset" } },
+	{ "reset_after", CDN, { "bytes", "offset" } },
+	{ "stall_after", CDN, { "bytes", "offset" } },
+	{ "bump_after", CDN, { "bytes", "offset" } },
 	{ "no_length", CDN | HEAD, { "bytes" } },
 	{ "length", HEAD, { "bytes" } },
 	{ "bump", CDN | HEAD, { 0 } },
@@ -250,8 +250,22 @@ static void count_locked(const json_t *f)
 	json_object_set_new(fired, key, json_integer(fault_int(fired, key, 0) + 1));
 }
 
+/* Does an answer with these bytes of the object reach what the fault is about? */
+static bool reaches(const json_t *f, uint64_t start, uint64_t end)
+{
+	int64_t offset = fault_int(f, "offset", -1);
+
+	return offset < 0 || (start <= (uint64_t)offset && (uint64_t)offset < end);
+}
+
 json_t *fault_take(enum fault_at at, const char *after, const char *text, const char *id,
 		   enum state state)
+{
+	return fault_take_within(at, after, text, id, state, 0, UINT64_MAX);
+}
+
+json_t *fault_take_within(enum fault_at at, const char *after, const char *text, const char *id,
+			  enum state state, uint64_t start, uint64_t end)
 {
 	json_t *f, *taken = NULL;
 	size_t i;
@@ -259,7 +273,8 @@ json_t *fault_take(enum fault_at at, const char *after, const char *text, const 
 	pthread_mutex_lock(&lock);
 	json_array_foreach(list, i, f)
 	{
-		if (fits(f, at, after, state) && matches(f, text, id) && fires(f)) {
+		if (fits(f, at, after, state) && matches(f, text, id) && reaches(f, start, end) &&
+		    fires(f)) {
 			count_locked(f);
 			taken = json_deep_copy(f);
 			break;

@@ -64,12 +64,14 @@
  *     "wrong_range"  Content-Range is off by "by": N (1000); the body is the one asked for
  *     "close_after"  close after "bytes": N of the body;  "reset_after"  the same with RST
  *     "stall_after"  stall after "bytes": N
+ *                    With "offset": N instead, these and "bump_after" fire only for an answer
+ *                    that has the object's byte N, and end before it.
  *     "no_length"    no Content-Length, close after "bytes": N (0: after the whole body)
  *     "bump"         as the control's, before this request is looked at
  *     "bump_after"   as "close_after", then "bump"
  *     "gzip"         the body compressed, unsolicited
  *     "slow"         "rate": N bytes per second
- *     "corrupt"      the byte at "offset": N (0) of the object is inverted
+ *     "corrupt"      the byte at "offset": N (0) of the object is inverted; as there
  *     "short"        the object ends after "bytes": N, consistently
  *     "huge"         no Content-Length; after the whole body "bytes": N more (0: for ever)
  *     "answer"       "set": {NAME: VALUE} and "drop": [NAME, ..] change the header fields
@@ -101,6 +103,9 @@ void fault_add(const json_t *faults, bool replace);
  * and `id` (either may be NULL) are what "match" looks at. The caller must json_decref(). */
 json_t *fault_take(enum fault_at at, const char *after, const char *text, const char *id,
 		   enum state state);
+/* The same for an answer with the bytes [start, end) of the object. */
+json_t *fault_take_within(enum fault_at at, const char *after, const char *text, const char *id,
+			  enum state state, uint64_t start, uint64_t end);
 
 /* The fault's "do" is this word; false for NULL. */
 bool fault_is(const json_t *fault, const char *what);

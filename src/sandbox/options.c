@@ -62,7 +62,7 @@ static const char help[] =
 	"  at submit, status:  truncate {bytes}    not_json {body}    answer {set, drop}\n"
 	"                      huge {bytes; 0 = endless}\n"
 	"  at cdn:  no_range    wrong_range {by}    close_after, reset_after, stall_after,\n"
-	"           bump_after {bytes}    no_length {bytes}    bump    gzip    slow {rate}\n"
+	"           bump_after {bytes | offset}    no_length {bytes}    bump    gzip    slow {rate}\n"
 	"           corrupt {offset}    short {bytes}    huge {bytes}    answer {set, drop: header\n"
 	"           fields}        at head:  no_length    bump    answer    length {bytes}\n"
 	"  at webhook:  duplicate {copies}    lose    delay {seconds}\n"

@@ -170,7 +170,7 @@ finish "$M/$id"
 
 step "in the middle of the download"
 completed
-control "{\"faults\": [{\"at\": \"cdn\", \"do\": \"stall_after\", \"bytes\": $((size / 2)), \"times\": 0}]}"
+control "{\"faults\": [{\"at\": \"cdn\", \"do\": \"stall_after\", \"offset\": $((size / 2)), \"times\": 0}]}"
 cat "$M/$id/output.glb" >"$T/half.glb" 2>"$T/reader" &
 reader=$!
 arrived stall

@@ -8,7 +8,7 @@ expect_log '^pixal3dfs: warn: '
 # In the middle of a download.
 complete_job changed
 F=$M/by-name/changed/output.glb
-control '{"faults": [{"at": "cdn", "do": "bump_after", "bytes": 300000}]}'
+control '{"faults": [{"at": "cdn", "do": "bump_after", "offset": 300000}]}'
 status=0
 within $((30 * SLOW)) cat "$F" >"$T/got" 2>"$T/refused" || status=$?
 fired cdn.bump_after

@@ -38,8 +38,8 @@ right_or_error() { # name fault-members
 
 heals close '"do": "close"'
 heals reset '"do": "reset"'
-heals close-after '"do": "close_after", "bytes": 1000000'
-heals reset-after '"do": "reset_after", "bytes": 1000000'
+heals close-after '"do": "close_after", "offset": 1000000'
+heals reset-after '"do": "reset_after", "offset": 1000000'
 heals http-500 '"do": "http", "status": 500'
 heals http-503 '"do": "http", "status": 503, "headers": {"Retry-After": "1"}'
 heals no-range '"do": "no_range", "times": 0'

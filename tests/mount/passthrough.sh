@@ -66,7 +66,7 @@ fi
 # Cold: the one who begins the download reads through the driver, and so does everybody until he is
 # gone; then the kernel reads.
 model mixed
-control '{"faults": [{"at": "cdn", "do": "stall_after", "bytes": 1000000}]}'
+control '{"faults": [{"at": "cdn", "do": "stall_after", "offset": 1000000}]}'
 exec 5<"$F"
 cat <&5 >"$T/first" &
 first=$!

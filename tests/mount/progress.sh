@@ -32,7 +32,7 @@ eq "$(ledger cdn_bytes)" 0 "bytes fetched by looking"
 
 # Half of it comes, and no more.
 half=$((size / 2))
-control "{\"faults\": [{\"at\": \"cdn\", \"do\": \"stall_after\", \"bytes\": $half, \"times\": 0}]}"
+control "{\"faults\": [{\"at\": \"cdn\", \"do\": \"stall_after\", \"offset\": $half, \"times\": 0}]}"
 cat "$J/output.glb" >"$T/got" &
 reader=$!
 arrived stall

@@ -524,12 +524,12 @@ START_TEST(stored_is_what_opening_would_find)
 	ck_assert_uint_eq(output_stored(cache, &source), 0);
 	ck_assert_int_ne(access(path("data"), F_OK), 0);
 	read_a_part();
-	ck_assert_uint_eq(output_stored(cache, &source), 2 * MIB);
+	ck_assert_uint_eq(output_stored(cache, &source), 2 * WINDOW);
 	other.etag = "\"two\"";
 	ck_assert_uint_eq(output_stored(cache, &other), 0);
 	close_cache();
 	open_cache();
-	ck_assert_uint_eq(output_stored(cache, &source), 2 * MIB);
+	ck_assert_uint_eq(output_stored(cache, &source), 2 * WINDOW);
 	ck_assert_uint_eq(output_stored(cache, &other), 0);
 	open_output();
 	ck_assert_uint_eq(output_cached(out), 2 * MIB);
