@@ -532,7 +532,7 @@ START_TEST(stored_is_what_opening_would_find)
 	ck_assert_uint_eq(output_stored(cache, &source), 2 * WINDOW);
 	ck_assert_uint_eq(output_stored(cache, &other), 0);
 	open_output();
-	ck_assert_uint_eq(output_cached(out), 2 * MIB);
+	ck_assert_uint_eq(output_cached(out), 2 * WINDOW);
 	close_cache();
 	write_file(path("map"), "pixal3dfs-map 1 0123456789abcdef\nsize 1\n", 40);
 	open_cache();
