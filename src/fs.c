@@ -140,12 +140,16 @@ static int render(struct fs *fs, const struct node *node, const struct job *job,
 				 .ctx = fs };
 	char *texts[JOB_TEXTS] = { 0 };
 	struct price_account account = { 0 };
+	struct node_stat stats[NODE_STATS_MAX];
 	char *defaults = NULL;
 	int r = node->kind == NODE_SPEND      ? engine_account(fs->engine, &account)
 		: node->kind == NODE_DEFAULTS ? engine_defaults(fs->engine, &defaults)
 					      : 0;
 	if (node->kind == NODE_COST)
 		in.texture_size = engine_texture_size(fs->engine);
+	if (node->kind == NODE_STATS)
+		in.stat_count = fs->conf.stats(fs->conf.ctx, stats);
+	in.stats = stats;
 	in.account = &account;
 	in.defaults = defaults;
 	for (int i = 0; i < JOB_TEXTS && r == 0; i++) {

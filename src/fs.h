@@ -11,6 +11,7 @@
 #define FS_H
 
 #include "engine.h"
+#include "node.h"
 #include "notify.h"
 #include "output.h"
 
@@ -34,7 +35,9 @@ struct fs_conf {
 	void (*wake)(void *ctx);
 	/* The kernel has said INIT: the mount serves. On a worker, once. */
 	void (*serving)(void *ctx);
-	void *ctx; /* of wake and serving */
+	/* The lines of `stats`; how many. On a worker. */
+	size_t (*stats)(void *ctx, struct node_stat rows[NODE_STATS_MAX]);
+	void *ctx; /* of the functions */
 };
 
 struct fs;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct hook {
 	int fd; /* until libmicrohttpd has it; -1 then */
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *empty, *post_only;
+	_Atomic uint64_t taken, refused;
 	struct connections connections;
 	unsigned count;
 };
@@ -136,6 +138,7 @@ static void note_connection(void *cls, struct MHD_Connection *c, void **state,
 
 static enum MHD_Result answer(struct hook *hook, struct MHD_Connection *c, unsigned status)
 {
+	atomic_fetch_add(status == MHD_HTTP_OK ? &hook->taken : &hook->refused, 1);
 	return MHD_queue_response(
 		c, status, status == MHD_HTTP_METHOD_NOT_ALLOWED ? hook->post_only : hook->empty);
 }
@@ -291,6 +294,12 @@ int hook_start(struct hook *hook)
 		return errno ? -errno : -ENOMEM;
 	hook->fd = -1;
 	return 0;
+}
+
+void hook_counts(struct hook *hook, uint64_t *taken, uint64_t *refused)
+{
+	*taken = atomic_load(&hook->taken);
+	*refused = atomic_load(&hook->refused);
 }
 
 void hook_free(struct hook *hook)

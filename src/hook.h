@@ -39,6 +39,8 @@ int hook_new(const char *address, const struct hook_events *events, struct hook 
 	     char error[HOOK_ERROR_MAX]);
 /* Starts the thread. 0 or -errno. */
 int hook_start(struct hook *hook);
+/* Callbacks that were taken, and requests that were refused, since the start. Any thread. */
+void hook_counts(struct hook *hook, uint64_t *taken, uint64_t *refused);
 /* Ends it: no event comes any more. Blocks for the one that is under way. NULL is nothing. */
 void hook_free(struct hook *hook);
 

@@ -235,6 +235,29 @@ static enum remote_fault set_up(struct request *request)
 	return fault;
 }
 
+/* Counting. */
+
+static void count(struct http *http, enum http_count which, uint64_t more)
+{
+	atomic_fetch_add_explicit(&http->counts[which], more, memory_order_relaxed);
+}
+
+static uint64_t counted(struct http *http, enum http_count which)
+{
+	return atomic_load_explicit(&http->counts[which], memory_order_relaxed);
+}
+
+void http_counts(struct http *http, struct http_counts *out)
+{
+	*out = (struct http_counts){
+		.submissions = counted(http, HTTP_SUBMISSIONS),
+		.polls = counted(http, HTTP_POLLS),
+		.heads = counted(http, HTTP_HEADS),
+		.fetches = counted(http, HTTP_FETCHES),
+		.bytes = counted(http, HTTP_BYTES),
+	};
+}
+
 /* Ending. */
 
 /* The last of REQUEST, which is in no list any more. */
@@ -273,9 +296,12 @@ static void transfer_ended(struct request *request, CURLcode code)
 {
 	enum remote_fault fault = http_fault_of(request, code);
 	long http_status = 0;
+	curl_off_t bytes = 0;
 
 	request->whole = code == CURLE_OK;
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
+	curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
+	count(request->http, HTTP_BYTES, (uint64_t)bytes);
 	curl_multi_remove_handle(request->http->multi, request->easy);
 	if (request->kind->again && request->kind->again(request, fault, http_status)) {
 		if (restart(request))
@@ -296,6 +322,8 @@ static void start(struct request *request)
 		fault = REMOTE_ABORTED;
 	if (fault != REMOTE_OK)
 		finish_active(request, fault);
+	else
+		count(http, request->kind->count, 1);
 }
 
 /* Rounds of the network thread. */

@@ -34,6 +34,15 @@ struct http;
 struct http *http_new(const struct http_conf *conf);
 const struct remote *http_remote(struct http *http);
 
+/* What was done since the start. */
+struct http_counts {
+	uint64_t submissions, polls, heads, fetches; /* transfers begun */
+	uint64_t bytes;                              /* of answers' bodies, of transfers ended */
+};
+
+/* Any thread. */
+void http_counts(struct http *http, struct http_counts *out);
+
 /* Starts the thread. TICK is called on it at once, after every round of events and after wake(); it
  * gives the milliseconds until it wants to be called again (at most; INT64_MAX: only when woken). 0
  * or -errno. */

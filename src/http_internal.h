@@ -14,6 +14,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/queue.h>
@@ -21,7 +22,11 @@
 
 struct request;
 
+/* Where a kind's transfers are counted. */
+enum http_count { HTTP_SUBMISSIONS, HTTP_POLLS, HTTP_HEADS, HTTP_FETCHES, HTTP_BYTES, HTTP_COUNTS };
+
 struct request_kind {
+	enum http_count count;
 	/* The URL's own easy handle is there; sets what is this kind's. A fault: do not begin. */
 	enum remote_fault (*prepare)(struct request *request);
 	/* Connected, nothing sent; may be NULL. Not 0: send nothing. */
@@ -91,6 +96,8 @@ struct http {
 	struct fetch *gathering; /* network thread; whose bytes are gathered, NULL: nobody's */
 	char *gathered;
 	size_t gathered_len;
+
+	_Atomic uint64_t counts[HTTP_COUNTS]; /* written by the network thread */
 
 	pthread_mutex_t lock; /* for the rest */
 	struct request_list queue;

@@ -203,6 +203,7 @@ static void free_plain(struct request *request)
 }
 
 static const struct request_kind head_kind = {
+	.count = HTTP_HEADS,
 	.prepare = prepare_head,
 	.receive = receive_nothing,
 	.again = try_range,
@@ -375,6 +376,7 @@ static void free_fetch(struct request *request)
 }
 
 static const struct request_kind fetch_kind = {
+	.count = HTTP_FETCHES,
 	.prepare = prepare_fetch,
 	.receive = receive_fetch,
 	.again = check_end,

@@ -115,6 +115,32 @@ static void wake(void *ctx)
 	remote->wake(remote->ctx);
 }
 
+static size_t stats(void *ctx, struct node_stat rows[NODE_STATS_MAX])
+{
+	struct driver *driver = ctx;
+	struct http_counts http;
+	struct output_counts output;
+	uint64_t taken = 0, refused = 0;
+	http_counts(driver->http, &http);
+	output_counts(driver->cache, &output);
+	if (driver->hook)
+		hook_counts(driver->hook, &taken, &refused);
+	const struct node_stat all[] = {
+		{ "submissions", http.submissions, "requests to buy" },
+		{ "polls", http.polls, "questions how a job is doing" },
+		{ "heads", http.heads, "questions how large a model is" },
+		{ "fetches", http.fetches, "downloads of a model, or of a part" },
+		{ "bytes", http.bytes, "that came from the network" },
+		{ "reads", output.reads, "of models; whole ones the kernel may read by itself" },
+		{ "waits", output.waits, "of them for the network, the others were on disk" },
+		{ "callbacks", taken, "of the service (webhook_url=)" },
+		{ "refused", refused, "calls that were no such callback" },
+	};
+	_Static_assert(sizeof(all) / sizeof(all[0]) <= NODE_STATS_MAX, "room for all");
+	memcpy(rows, all, sizeof(all));
+	return sizeof(all) / sizeof(all[0]);
+}
+
 static bool callback_expected(void *ctx, uint64_t number, const char *token)
 {
 	return engine_callback_expected(((struct driver *)ctx)->engine, number, token);
@@ -300,6 +326,7 @@ static int make_engine(struct driver *driver)
 			      .world = driver->world,
 			      .wake = wake,
 			      .serving = serving,
+			      .stats = stats,
 			      .ctx = driver };
 	driver->fs = fs_new(&fs);
 	if (!driver->fs)

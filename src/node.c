@@ -80,6 +80,7 @@ static void render_readme(const struct node_input *in, FILE *out)
 	      "    jobs       all jobs, tab separated\n"
 	      "    defaults.json   parameters that every job starts from; write it (without image_url and seed)\n"
 	      "    spend      what this mount has spent by its own estimate, and the budget\n"
+	      "    stats      what it has done: requests, bytes, reads\n"
 	      "    JOB/       status, wait, output.glb, params.json (what was sent), cost, log, error, ...\n"
 	      "    JOB/progress    how much of output.glb is on this disk: bytes, of how many, percent\n"
 	      "    getfattr -d JOB/output.glb   request id, seed, where it came from; cp -a keeps them\n\n"
@@ -297,6 +298,14 @@ static size_t size_progress(const struct job *job)
 	return len;
 }
 
+static void render_stats(const struct node_input *in, FILE *out)
+{
+	fputs("Since the mount:\n", out);
+	for (size_t i = 0; i < in->stat_count; i++)
+		fprintf(out, "%-14s %14" PRIu64 "  %s\n", in->stats[i].name, in->stats[i].value,
+			in->stats[i].what);
+}
+
 static bool has_answer(const struct job *job)
 {
 	return job->word != NULL;
@@ -340,6 +349,7 @@ static const struct node table[] = {
 	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_jobs },
 	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           NULL,             render_defaults },
 	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_spend },
+	{ NODE_STATS,       "stats",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_stats },
 	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      NULL,             render_error },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_params,      render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     0,                        NULL,           size_image_url,   render_image_url },

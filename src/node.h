@@ -32,6 +32,7 @@ enum node_kind {
 	NODE_JOBS,
 	NODE_DEFAULTS,
 	NODE_SPEND,
+	NODE_STATS,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
 	/* number is a job's */
@@ -81,6 +82,14 @@ static inline unsigned node_kind(uint64_t ino)
 	return ino & 0xff;
 }
 
+/* A line of `stats`. */
+struct node_stat {
+	const char *name; /* one word */
+	uint64_t value;
+	const char *what;
+};
+#define NODE_STATS_MAX 16
+
 /* What a renderer works from. */
 struct node_input {
 	const struct job *job;       /* files of a job */
@@ -89,7 +98,9 @@ struct node_input {
 	long texture_size;           /* of a submission that names none. For `cost` */
 	const struct price_list *prices;
 	const struct price_account *account; /* for `spend` alone */
-	const char *source;                  /* the mount's SOURCE, as given */
+	const struct node_stat *stats;       /* for `stats` alone */
+	size_t stat_count;
+	const char *source; /* the mount's SOURCE, as given */
 	const char *mountpoint;
 	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
 	 */

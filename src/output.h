@@ -118,6 +118,13 @@ uint64_t output_cached(struct output *output);
 /* The same of SOURCE, which need not be open: reads its map at most, and makes nothing. */
 uint64_t output_stored(struct output_cache *cache, const struct output_source *source);
 
+/* Reads since the start; those that the kernel makes by itself (output_is_whole()) are not seen. */
+struct output_counts {
+	uint64_t reads; /* answered with bytes */
+	uint64_t waits; /* had to wait for the network */
+};
+void output_counts(struct output_cache *cache, struct output_counts *out);
+
 /* Deletes what is cached of JOB, all indexes; readers that are open keep their descriptor, and get
  * -ESTALE for what is missing. */
 void output_forget(struct output_cache *cache, uint64_t job);

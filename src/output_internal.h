@@ -115,6 +115,7 @@ struct output_cache {
 	pthread_mutex_t names;
 	pthread_mutex_t lock;
 
+	struct output_counts counts;
 	struct output *outputs;
 	unsigned downloads; /* of all outputs */
 	int64_t latency_us; /* of their servers, as in struct output_pace: mostly it is one */

@@ -120,8 +120,17 @@ ssize_t output_read(struct output *output, uint64_t offset, size_t len,
 	uint64_t end = len < output->size - offset ? offset + len : output->size;
 	pthread_mutex_lock(&output->cache->lock);
 	ssize_t r = read_locked(output, offset, end, waiter);
+	output->cache->counts.reads += r > 0;
+	output->cache->counts.waits += r == -EINPROGRESS;
 	pthread_mutex_unlock(&output->cache->lock);
 	return r;
+}
+
+void output_counts(struct output_cache *cache, struct output_counts *out)
+{
+	pthread_mutex_lock(&cache->lock);
+	*out = cache->counts;
+	pthread_mutex_unlock(&cache->lock);
 }
 
 bool output_cancel(struct output *output, struct output_waiter *waiter)

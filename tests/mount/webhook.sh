@@ -143,6 +143,9 @@ eq "$(cat "$M/target/status")" QUEUED "after a lie"
 rm -r "$M/target"
 eq "$(code_of -d '{}' "$secret")" 404 "a callback for a job that was forgotten"
 
+eq "$(awk '$1 == "refused" { print $2 }' "$M/stats")" 6 "refused calls, as stats has them"
+[ "$(awk '$1 == "callbacks" { print $2 }' "$M/stats")" -ge 1 ] || fail "no callback is counted"
+
 # The secret is in no file of the mount, and in no log.
 secret=${secret##*-}
 submit secret

@@ -271,6 +271,24 @@ static char *render_spend(const struct price_account *account)
 	return text;
 }
 
+START_TEST(stats_are_a_name_and_a_number_a_line)
+{
+	static const struct node_stat stats[] = { { "polls", 7, "questions" },
+						  { "bytes", UINT64_MAX, "fetched" } };
+	struct node_input in = { .stats = stats, .stat_count = 2 };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	node_of(NODE_STATS)->render(&in, out);
+	fclose(out);
+	ck_assert_str_eq(text, "Since the mount:\n"
+			       "polls                       7  questions\n"
+			       "bytes          18446744073709551615  fetched\n");
+	free(text);
+}
+END_TEST
+
 START_TEST(spend_says_what_is_left)
 {
 	struct price_account account = {
@@ -418,6 +436,7 @@ int main(void)
 	tcase_add_test(tcase, a_draft_costs_what_the_defaults_say);
 	tcase_add_loop_test(tcase, cost_says_what_is_known, 0, ROWS(costs));
 	tcase_add_test(tcase, spend_says_what_is_left);
+	tcase_add_test(tcase, stats_are_a_name_and_a_number_a_line);
 	tcase_add_test(tcase, the_error_is_a_line);
 	tcase_add_test(tcase, the_readme_names_mount_and_every_parameter);
 	tcase_add_test(tcase, progress_has_one_length_and_is_whole_only_at_the_end);
