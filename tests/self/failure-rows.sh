@@ -56,6 +56,9 @@ table() {
 20 a lie about which request it is          unit/test_engine_hook:what_the_service_does_not_know_is_not_believed
 20 oversized                                unit/test_hook:bodies_have_a_limit
 20 slow on purpose                          unit/test_hook:slow_ones_keep_nobody_out
+-  one writer's refusal, another's purchase mount/refusals the second writer, whose job was taken
+-  in doubt, and tried again by itself      unit/test_engine_money:what_was_in_doubt_is_not_retried
+-  another gateway, one state directory     mount/store-faults books of another gateway
 -  any of it, in any order                  unit/test_history:nothing_is_paid_twice_and_nothing_paid_is_lost
 -  any of it, in any order                  unit/test_job_history:money_is_spent_once_and_every_state_is_explained
 END
