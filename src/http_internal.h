@@ -39,7 +39,12 @@ struct request_kind {
 	void (*free)(struct request *request);
 	bool patient; /* once sent, it is given time to be answered when the driver ends */
 	/* Where its handles, and their buffers, are kept for the next ones of its kind. */
-	enum http_spare_kind { HTTP_NO_SPARES, HTTP_POLLS, HTTP_FETCHES, HTTP_SPARE_KINDS } spares;
+	enum http_spare_kind {
+		HTTP_NO_SPARES,
+		HTTP_POLL_SPARES,
+		HTTP_FETCH_SPARES,
+		HTTP_SPARE_KINDS
+	} spares;
 };
 
 /* Whom a request may connect to. */

@@ -382,7 +382,7 @@ static const struct request_kind fetch_kind = {
 	.again = check_end,
 	.finish = finish_fetch,
 	.free = free_fetch,
-	.spares = HTTP_FETCHES,
+	.spares = HTTP_FETCH_SPARES,
 };
 
 int http_head(void *ctx, const char *url,

@@ -186,7 +186,7 @@ static const struct request_kind status_kind = {
 	.receive = receive,
 	.finish = finish,
 	.free = free_ask,
-	.spares = HTTP_POLLS,
+	.spares = HTTP_POLL_SPARES,
 };
 
 static void add_header(struct request *request, const char *name, const char *value)
