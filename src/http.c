@@ -250,11 +250,11 @@ static uint64_t counted(struct http *http, enum http_count which)
 void http_counts(struct http *http, struct http_counts *out)
 {
 	*out = (struct http_counts){
-		.submissions = counted(http, HTTP_SUBMISSIONS),
-		.polls = counted(http, HTTP_POLLS),
-		.heads = counted(http, HTTP_HEADS),
-		.fetches = counted(http, HTTP_FETCHES),
-		.bytes = counted(http, HTTP_BYTES),
+		.submissions = counted(http, HTTP_COUNT_SUBMISSIONS),
+		.polls = counted(http, HTTP_COUNT_POLLS),
+		.heads = counted(http, HTTP_COUNT_HEADS),
+		.fetches = counted(http, HTTP_COUNT_FETCHES),
+		.bytes = counted(http, HTTP_COUNT_BYTES),
 	};
 }
 
@@ -301,7 +301,7 @@ static void transfer_ended(struct request *request, CURLcode code)
 	request->whole = code == CURLE_OK;
 	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
 	curl_easy_getinfo(request->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
-	count(request->http, HTTP_BYTES, (uint64_t)bytes);
+	count(request->http, HTTP_COUNT_BYTES, (uint64_t)bytes);
 	curl_multi_remove_handle(request->http->multi, request->easy);
 	if (request->kind->again && request->kind->again(request, fault, http_status)) {
 		if (restart(request))

@@ -23,7 +23,14 @@
 struct request;
 
 /* Where a kind's transfers are counted. */
-enum http_count { HTTP_SUBMISSIONS, HTTP_POLLS, HTTP_HEADS, HTTP_FETCHES, HTTP_BYTES, HTTP_COUNTS };
+enum http_count {
+	HTTP_COUNT_SUBMISSIONS,
+	HTTP_COUNT_POLLS,
+	HTTP_COUNT_HEADS,
+	HTTP_COUNT_FETCHES,
+	HTTP_COUNT_BYTES,
+	HTTP_COUNTS
+};
 
 struct request_kind {
 	enum http_count count;

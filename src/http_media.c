@@ -203,7 +203,7 @@ static void free_plain(struct request *request)
 }
 
 static const struct request_kind head_kind = {
-	.count = HTTP_HEADS,
+	.count = HTTP_COUNT_HEADS,
 	.prepare = prepare_head,
 	.receive = receive_nothing,
 	.again = try_range,
@@ -376,7 +376,7 @@ static void free_fetch(struct request *request)
 }
 
 static const struct request_kind fetch_kind = {
-	.count = HTTP_FETCHES,
+	.count = HTTP_COUNT_FETCHES,
 	.prepare = prepare_fetch,
 	.receive = receive_fetch,
 	.again = check_end,

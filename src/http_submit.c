@@ -171,7 +171,7 @@ static void free_ask(struct request *request)
 }
 
 static const struct request_kind submit_kind = {
-	.count = HTTP_SUBMISSIONS,
+	.count = HTTP_COUNT_SUBMISSIONS,
 	.prepare = prepare_submit,
 	.sending = sending,
 	.receive = receive,
@@ -181,7 +181,7 @@ static const struct request_kind submit_kind = {
 };
 
 static const struct request_kind status_kind = {
-	.count = HTTP_POLLS,
+	.count = HTTP_COUNT_POLLS,
 	.prepare = prepare_status,
 	.receive = receive,
 	.finish = finish,
