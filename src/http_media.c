@@ -5,6 +5,10 @@
  * be short or long, encoded, or of another version of the object. begin() is called only for an
  * answer that was checked, and REMOTE_OK is given only when every byte was counted.
  *
+ * A size that no header tells is in a GLB file's own, which is all that is read of it; another file
+ * is counted to its end, within bounds.  A body that its server ends too early is found out later:
+ * a fetch of it is cut.
+ *
  * curl gives 16 KiB at a time: they are gathered, for each piece costs its reader a write and a
  * round of locks. The first ones are not, since somebody waits for them, and nothing is kept longer
  * than the round of the network thread in which it came.
@@ -23,12 +27,17 @@
 #define ETAG_MAX       1024
 #define STRAIGHT       (32 * 1024)
 
+#define COUNT_MAX (1024LL << 20)
+
 static const char encoded[] = "the server encodes what was asked for as it is";
 
 struct head {
 	struct request base;
-	bool ranged;     /* the second try, with a range */
-	size_t received; /* bytes of its body */
+	bool ranged;      /* the second try, with a range */
+	bool unsized;     /* all of the object comes, and no header says how much that is */
+	int64_t received; /* bytes of its body... */
+	char start[12];   /* ...and the first ones */
+	int64_t told;     /* by these; 0: nothing */
 	void (*done)(void *arg, const struct remote_object *object);
 	void *arg;
 };
@@ -152,14 +161,47 @@ static enum remote_fault prepare_head(struct request *request)
 	return prepare_media(request);
 }
 
-/* The headers have said all: a server that sends more than the one byte is not listened to. */
-static size_t receive_nothing(struct request *request, const char *data, size_t len)
+/* A GLB file's own length, from its header (glTF 2.0 specification, "Binary glTF layout"). */
+static int64_t glb_length(const char header[12])
+{
+	const unsigned char *p = (const unsigned char *)header + 8;
+
+	if (memcmp(header, "glTF\2\0\0\0", 8) != 0)
+		return 0;
+	return (int64_t)(p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+}
+
+static bool comes_unsized(struct request *request)
+{
+	struct remote_object object;
+	long http_status = 0;
+
+	curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &http_status);
+	describe(request, http_status, &object);
+	return http_status == 200 && object.size < 0 && !is_encoded(request);
+}
+
+/* Where the headers have said all, a server that sends more than the one byte is not listened to.
+ */
+static size_t receive_head(struct request *request, const char *data, size_t len)
 {
 	struct head *head = (struct head *)request;
+	size_t had = (size_t)head->received, want = sizeof(head->start);
 
-	(void)data;
-	head->received += len;
-	return head->received <= 1 ? len : http_decide(request, REMOTE_OK, NULL);
+	if (!had)
+		head->unsized = comes_unsized(request);
+	head->received += (int64_t)len;
+	if (!head->unsized)
+		return head->received <= 1 ? len : http_decide(request, REMOTE_OK, NULL);
+	if (had < want)
+		memcpy(head->start + had, data, len < want - had ? len : want - had);
+	if (had < want && head->received >= (int64_t)want)
+		head->told = glb_length(head->start);
+	if (head->told)
+		return http_decide(request, REMOTE_OK, NULL);
+	return head->received <= COUNT_MAX
+		       ? len
+		       : http_decide(request, REMOTE_TOO_BIG, "the object has no end");
 }
 
 static bool try_range(struct request *request, enum remote_fault fault, long http_status)
@@ -188,6 +230,8 @@ static void finish_head(struct request *request, enum remote_fault fault, long h
 
 	if (request->easy && http_status)
 		describe(request, http_status, &object);
+	if (head->unsized && fault == REMOTE_OK)
+		object.size = head->told ? head->told : head->received;
 	object.fault = fault;
 	object.detail = detail;
 	if (fault == REMOTE_OK && is_encoded(request)) {
@@ -205,7 +249,7 @@ static void free_plain(struct request *request)
 static const struct request_kind head_kind = {
 	.count = HTTP_COUNT_HEADS,
 	.prepare = prepare_head,
-	.receive = receive_nothing,
+	.receive = receive_head,
 	.again = try_range,
 	.finish = finish_head,
 	.free = free_plain,

@@ -1,5 +1,6 @@
-# Which test shows what about money and the key. Every failure in which a purchase could be paid twice, or be lost after it was
-# paid, or the key be told to somebody, and where it is tested: this checks that those tests are there.
+# Which test shows what about money, the key and what the CDN does wrong. Every failure in which a purchase could be paid twice, or
+# be lost after it was paid, or the key be told to somebody, or a reader get other bytes than were made, and where it is tested:
+# this checks that those tests are there.
 #
 # A test is unit/FILE:NAME, or mount/FILE with words that must stand in it.
 set -euo pipefail
@@ -59,6 +60,23 @@ table() {
 -  one writer's refusal, another's purchase mount/refusals the second writer, whose job was taken
 -  in doubt, and tried again by itself      unit/test_engine_money:what_was_in_doubt_is_not_retried
 -  another gateway, one state directory     mount/store-faults books of another gateway
+21 closed half way                          mount/output-faults heals close-after
+21 closed half way                          unit/test_output:random_reads_with_cuts
+22 no length, an early end                  mount/output-reads a body that breaks off
+22 no length, an early end                  unit/test_http_media:half_a_body_has_no_size
+23 Range ignored                            mount/output-faults heals no-range
+23 Range ignored                            unit/test_http_media:an_ignored_range_starts_at_zero
+23 wrong 206                                mount/output-faults right_or_error wrong-range
+23 wrong 206                                unit/test_http_media:no_lie_is_believed
+24 another ETag half way                    mount/output-changes fired cdn.bump_after
+24 another ETag half way                    unit/test_output:changed_object
+25 unsolicited gzip                         mount/output-faults right_or_error gzip
+25 unsolicited gzip                         unit/test_http_media:an_encoded_size_is_no_size
+26 the URL has expired                      mount/output-expired expired-$code
+26 the URL has expired                      unit/test_output_renew:there_is_no_other_url
+30 a size that no header tells              mount/output-reads digests by mmap, sendfile and read
+30 a size that no header tells              unit/test_http_media:a_size_that_nobody_tells_is_found_out
+30 a size that cannot be had                mount/output-reads a file without a size
 -  any of it, in any order                  unit/test_history:nothing_is_paid_twice_and_nothing_paid_is_lost
 -  any of it, in any order                  unit/test_job_history:money_is_spent_once_and_every_state_is_explained
 END
@@ -72,7 +90,7 @@ while read -r line; do
 	*) names_a_test "${test%% *}" "${test#* }" ;;
 	esac || { echo "not there: $line" && missing=1; }
 done < <(table)
-for row in {1..20}; do
+for row in {1..26} 30; do
 	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
 done
 exit $missing

@@ -241,6 +241,66 @@ START_TEST(head_of_a_server_without_ranges)
 }
 END_TEST
 
+/* No length in any header: chunked, and ended by the connection's end; a GLB file, and another. */
+static bool tell_no_size(struct server *s, int fd, const char *request)
+{
+	static const char glb[] = "glTF\2\0\0\0\x10\x27\0"; /* 10000, and the 0 that ends it */
+	bool chunked = s->step & 1, is_glb = s->step & 2;
+
+	sayf(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n%s\r\n",
+	     chunked ? "Transfer-Encoding: chunked\r\n" : "");
+	if (!strncmp(request, "HEAD", 4))
+		return false;
+	if (chunked)
+		sayf(fd, "%x\r\n", is_glb ? 12 : SIZE);
+	if (is_glb)
+		(void)!send(fd, glb, 12, MSG_NOSIGNAL);
+	else
+		send_bytes(fd, 0, SIZE);
+	if (chunked && !is_glb)
+		sayf(fd, "\r\n0\r\n\r\n");
+	return false;
+}
+
+START_TEST(a_size_that_nobody_tells_is_found_out)
+{
+	struct got got;
+
+	start(tell_no_size);
+	server.step = _i;
+	head(&got, server.url);
+	ck_assert_int_eq(got.fault, REMOTE_OK);
+	ck_assert_int_eq(got.size, SIZE);
+	ck_assert(!got.ranges);
+	ck_assert_int_eq(server.requests, 2);
+	stop();
+}
+END_TEST
+
+/* A chunked body that breaks off has no size. */
+static bool break_off(struct server *s, int fd, const char *request)
+{
+	(void)s;
+	sayf(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	if (strncmp(request, "HEAD", 4)) {
+		sayf(fd, "%x\r\n", SIZE);
+		send_bytes(fd, 0, SIZE / 2);
+	}
+	return false;
+}
+
+START_TEST(half_a_body_has_no_size)
+{
+	struct got got;
+
+	start(break_off);
+	head(&got, server.url);
+	ck_assert_int_eq(got.fault, REMOTE_CUT);
+	ck_assert_int_eq(got.size, -1);
+	stop();
+}
+END_TEST
+
 static bool refuse(struct server *s, int fd, const char *request)
 {
 	static const char *const words[] = { "404 Not Found", "410 Gone", "403 Forbidden",
@@ -569,6 +629,8 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, head_describes);
 	tcase_add_loop_test(tc, head_falls_back_to_one_byte, 0, 4);
 	tcase_add_test(tc, head_of_a_server_without_ranges);
+	tcase_add_loop_test(tc, a_size_that_nobody_tells_is_found_out, 0, 4);
+	tcase_add_test(tc, half_a_body_has_no_size);
 	tcase_add_loop_test(tc, refusals_are_told, 0, 4);
 	tcase_add_test(tc, fetches_ranges);
 	tcase_add_test(tc, impossible_ranges);
