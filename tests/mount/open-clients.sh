@@ -39,6 +39,7 @@ have() { # row program
 client() { # name
 	case $1 in
 	cat) cat "$F" >"$T/got" && same "$T/got" cat ;;
+	busybox-cat) busybox cat "$F" >"$T/got" && same "$T/got" "busybox cat" ;;
 	cp) cp "$F" "$T/got" && same "$T/got" cp ;;
 	cp-sparse) cp --sparse=always "$F" "$T/got" && same "$T/got" "cp --sparse" ;;
 	rsync) rsync -aL "$F" "$T/got" && same "$T/got" rsync ;;
@@ -70,7 +71,7 @@ at = 0
 while n := os.sendfile(dst, src, at, 1 << 20):
     at += n' "$F" "$T/got" && same "$T/got" sendfile
 		;;
-	grep) grep -c JSON "$F" >"$T/got" ;;
+	grep) matches "$(grep -rc JSON "${F%/*}/")" 'output.glb:[1-9]' "grep -r" ;;
 	file) matches "$(file -L "$F")" 'glTF|data' file ;;
 	assimp)
 		within $((60 * SLOW)) assimp info "$F" >"$T/got" 2>&1 || fail "assimp: $(cat "$T/got")"
@@ -82,6 +83,32 @@ while n := os.sendfile(dst, src, at, 1 << 20):
 			>"$T/got" 2>&1 || fail "f3d: $(cat "$T/got")"
 		colours=$(python3 "$ROOT/tests/tools/png_colours.py" "$T/f3d.png")
 		[ "$colours" -ge 50 ] || fail "f3d draws $colours colours"
+		;;
+	blender)
+		# The importer of Blender 3.4 wants numpy.bool, which Debian 12's numpy has no more.
+		within $((120 * SLOW)) blender --background --factory-startup --python-exit-code 1 --python-expr \
+			'import bpy, numpy, sys
+hasattr(numpy, "bool") or setattr(numpy, "bool", bool)
+bpy.ops.wm.read_factory_settings(use_empty=True)
+bpy.ops.import_scene.gltf(filepath=sys.argv[-1])
+print("VERTICES", sum(len(o.data.vertices) for o in bpy.data.objects if o.type == "MESH"))' \
+			-- "$F" >"$T/got" 2>&1 || fail "blender: $(cat "$T/got")"
+		vertices=$(sed -n 's/^VERTICES //p' "$T/got")
+		[ "${vertices:-0}" -gt 100 ] || fail "blender sees ${vertices:-no} vertices: $(cat "$T/got")"
+		;;
+	gltf-transform)
+		NODE_PATH=$B/npm/node_modules node -e '
+			const { NodeIO } = require("@gltf-transform/core");
+			new NodeIO().read(process.argv[1]).then((document) => {
+				const positions = document.getRoot().listMeshes()[0].listPrimitives()[0].getAttribute("POSITION");
+				console.log(positions.getCount());
+			}, (e) => { console.log(e); process.exit(2); });' "$F" >"$T/got" || fail "gltf-transform: $(cat "$T/got")"
+		[ "$(cat "$T/got")" -gt 100 ] || fail "gltf-transform sees $(cat "$T/got") vertices"
+		;;
+	gltfpack)
+		node "$B/npm/node_modules/gltfpack/cli.js" -i "$F" -o "$T/packed.glb" >"$T/got" 2>&1 ||
+			fail "gltfpack: $(cat "$T/got")"
+		eq "$(head -c 4 "$T/packed.glb")" glTF "what gltfpack makes"
 		;;
 	gltf-validator)
 		node -e '
@@ -95,30 +122,33 @@ while n := os.sendfile(dst, src, at, 1 << 20):
 	esac
 }
 
-# The Khronos validator comes from npm, once for a build.
-validator() {
-	local version=2.0.0-dev.3.10
-	have gltf-validator npm || return 1
-	[ -e "$B/npm/node_modules/gltf-validator/package.json" ] ||
-		HOME=$REAL_HOME timeout 120 npm install --silent --no-audit --no-fund --prefix "$B/npm" \
-			"gltf-validator@$version" >"$T/npm" 2>&1 || {
-		skip_row gltf-validator "npm cannot install it: $(tail -n 1 "$T/npm")"
+# These come from npm, once for a build.
+modules() { # row
+	local packages=(gltf-validator@2.0.0-dev.3.10 gltfpack@1.3.0 @gltf-transform/core@4.1.2)
+	have "$1" npm && have "$1" node || return 1
+	[ -e "$B/npm/installed" ] || {
+		HOME=$REAL_HOME timeout 120 npm install --silent --no-audit --no-fund --prefix "$B/npm" "${packages[@]}" \
+			>"$T/npm" 2>&1 && : >"$B/npm/installed"
+	} || {
+		skip_row "$1" "npm cannot install ${packages[*]}: $(tail -n 1 "$T/npm")"
 		return 1
 	}
 }
 
-for name in cat cp cp-sparse rsync tar sha256sum dd-backwards tail-first mmap sendfile grep file \
-	assimp f3d gltf-validator; do
-	case $name in
-	rsync | assimp | file) have $name $name || continue ;;
-	f3d)
-		have f3d f3d || continue
-		have f3d xvfb-run || continue
-		;;
-	gltf-validator) validator || continue ;;
+can() { # name: its programs are here
+	case $1 in
+	rsync | assimp | file | blender) have "$1" "$1" ;;
+	busybox-cat) have "$1" busybox ;;
+	f3d) have f3d f3d && have f3d xvfb-run ;;
+	gltf-* | gltfpack) modules "$1" ;;
 	esac
+}
+
+for name in cat busybox-cat cp cp-sparse rsync tar sha256sum dd-backwards tail-first mmap sendfile grep file \
+	assimp f3d blender gltf-validator gltf-transform gltfpack; do
+	can $name || continue
 	cold $name
-	rm -f "$T/got"
+	rm -rf "$T/got"
 	client $name || fail "$name: status $?"
 	once $name
 done
@@ -126,14 +156,29 @@ done
 # Those who only look fetch nothing.
 cold look
 D=$(cd "$M/by-name/look" && pwd -P)
-ls -lR "$D" >"$T/got"
-find "$M/" -name '*.glb' -size +1k >"$T/got"
-du -s "$D" >"$T/got"
-stat "$D"/* >"$T/got"
-rsync -anL "$D/" "$T/nowhere/" >"$T/got"
-test -r "$D/output.glb"
-head -c 0 "$D/output.glb"
-eq "$(ledger cdn_bytes)" "$bytes" "bytes fetched by those who look"
+looks() { # row command...: the command succeeds, and no byte is fetched
+	local row=$1
+	shift
+	have "$row" "$1" || return 0
+	"$@" >"$T/got" 2>&1 </dev/null || fail "$row: status $?: $(cat "$T/got")"
+	eq "$(ledger cdn_bytes)" "$bytes" "bytes fetched by $row"
+}
+
+looks ls ls -lR --color=always "$D"
+looks stat stat "$D/output.glb"
+looks find find "$M/" -name '*.glb' -size +1k
+looks du du -s "$D"
+looks tree tree -sh "$D"
+looks "rsync -n" rsync -anL "$D/" "$T/nowhere/"
+looks test test -r "$D/output.glb"
+looks "head -c 0" head -c 0 "$D/output.glb"
+looks getfattr getfattr -d "$D/output.glb"
+looks "cat progress" cat "$D/progress"
+looks "gio info" gio info "$D/output.glb"
+# As under a desktop; without one it runs file(1), which reads.
+! have xdg-mime xdg-mime || looks xdg-mime env XDG_CURRENT_DESKTOP=GNOME xdg-mime query filetype "$D/output.glb"
+looks updatedb updatedb -l 0 --prunefs '' --prunepaths '' --prune-bind-mounts no -U "$M" -o "$T/db"
+[ ! -e "$T/db" ] || plocate -d "$T/db" "$D/output.glb" >"$T/got" || fail "updatedb has not seen the model"
 
 # More than one at once, by different names, is one download.
 for i in 1 2 3 4 5 6 7 8; do
