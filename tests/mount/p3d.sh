@@ -85,9 +85,21 @@ complains 'KEY=VALUE' "parameters of a list"
 # --- wait and ls
 
 p3d wait
-eq "$STATUS $(cut -c 1-11 "$T/out" | sort -u)" "0 COMPLETED  " "waiting for those that have not ended"
 p3d wait
 says 0 "" "waiting when all have ended"
+control '{"queue_time": 1000}'
+p3d submit https://images.example/slow.png
+"$P3D" wait >"$T/waited" &
+waiter=$!
+opened() {
+	{ readlink /proc/[0-9]*/fd/* 2>/dev/null || :; } | grep -qx "$M/slow/wait"
+}
+await 10 opened
+is_running $waiter || fail "wait did not wait: $(cat "$T/waited")"
+control '{"queue_time": 0}'
+advance COMPLETED
+wait $waiter
+eq "$(cat "$T/waited")" "COMPLETED  slow" "waiting for what has not ended"
 p3d wait cat "$M/by-name/pack-4" "$odd"
 says 0 "COMPLETED  cat"$'\n'"COMPLETED  pack-4"$'\n'"COMPLETED  \$'a b\\nç'" "wait"
 p3d submit https://images.example/owl-fail.png
@@ -163,7 +175,6 @@ fi
 
 command -v tmux >"$T/which" || { skip_row terminal "no tmux here"; exit 0; }
 tmux=(tmux -S "$T/tmux" -f /dev/null)
-trap '"${tmux[@]}" kill-server 2>/dev/null || :; at_exit' EXIT
 TERM=xterm "${tmux[@]}" new-session -d -x 90 -y 12 "PS1='> ' bash --norc"
 "${tmux[@]}" set -g status off
 
@@ -177,16 +188,16 @@ screen_has() { # extended-regular-expression
 }
 
 shows() { # extended-regular-expression what
-	await 15 screen_has "$1" || fail "$2"
+	(await 15 screen_has "$1") || fail "$2, on the screen: $(cat "$T/screen")"
 }
 
 cursor_is_there() {
 	eq "$("${tmux[@]}" display-message -p -t 0 '#{cursor_flag}')" 1 "the cursor after $1"
 }
 
-control '{"queue_time": 1000}'
+control '{"queue_time": 1000, "process_time": 1000}'
 p3d submit https://images.example/t1.png https://images.example/t2.png
-shows '^> ' "a prompt"
+shows '^>' "a prompt"
 typed "clear; $P3D wait; echo status \$?" Enter
 shows '^QUEUED     t1$' "a row"
 shows '^QUEUED     t2$' "the other row"
@@ -207,12 +218,12 @@ shows '^status 0$' "the end"
 eq "$(grep -c '^COMPLETED  t[12]$' "$T/screen")" 2 "lines at the end"
 cursor_is_there wait
 
-control '{"queue_time": 0, "output_bytes": 10000000, "faults":
-	[{"at": "cdn", "do": "stall_after", "bytes": 5000000, "times": 0}]}'
+control '{"queue_time": 0, "process_time": 0, "output_bytes": 10000000, "faults":
+	[{"at": "cdn", "do": "stall_after", "bytes": 1000000, "times": 0}]}'
 p3d submit https://images.example/big.png
 p3d wait big
 typed "clear; $P3D get big $T; echo status \$?" Enter
-shows '[━#]{15}[─.]{15} big.glb +5[0-9]%  5\.[0-9] of 10\.0 MB  [0-9.]+ MB/s$' "the bar of a download"
+shows '[━#]+[─.]+ big.glb +[0-9]+%  [0-9]\.[0-9] of 10\.0 MB  [0-9.]+ MB/s$' "the bar of a download"
 typed C-c
 shows '^status 130$' "the status of a download that was broken off"
 cursor_is_there "a download that was broken off"
@@ -222,3 +233,4 @@ release stall
 typed "clear; $P3D get big $T; echo status \$?" Enter
 shows '^status 0$' "a download"
 cmp "$M/big/output.glb" "$T/big.glb"
+"${tmux[@]}" kill-server
