@@ -21,8 +21,10 @@ looked() {
 	eq "$(stat -c %s "$J/progress")" "$(wc -c <"$J/progress")" "the size of progress"
 	eq "$(wc -l <"$J/progress")" 1 "lines of progress"
 	eq "$(progress 2)" $size "the size in it"
-	eq "$(getfattr --absolute-names --only-values -n user.pixal3d.cached "$J/output.glb")" "$(progress 1)" \
-		"user.pixal3d.cached"
+	local before cached
+	before=$(progress 1)
+	cached=$(getfattr --absolute-names --only-values -n user.pixal3d.cached "$J/output.glb")
+	eq "$(printf '%s\n' "$before" "$cached" "$(progress 1)" | sort -nc 2>&1)" "" "user.pixal3d.cached, in between"
 }
 
 listed "$J" progress || fail "progress is not listed"
@@ -41,10 +43,9 @@ came() {
 }
 await 10 came
 looked
-at=$(progress 1)
+read -r at _ percent name <"$J/progress"
 [ "$at" -lt $size ] || fail "all came: $at"
-eq "$(progress 3)" "$((at * 100 / size))%" "percent"
-eq "$(awk '$4 == "output.glb"' "$J/progress" | wc -l)" 1 "the name"
+eq "$percent $name" "$((at * 100 / size))% output.glb" "the rest of the line"
 
 # It goes on when the server does.
 control '{"faults": []}'
