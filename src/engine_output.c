@@ -43,6 +43,7 @@ static void free_sizing(struct sizing *sizing)
 		free(sizing->outputs[i].name);
 		free(sizing->outputs[i].media_type);
 		free(sizing->outputs[i].etag);
+		free(sizing->outputs[i].sha256);
 	}
 	free(sizing->word);
 	free(sizing->body);
@@ -139,8 +140,12 @@ static int edit_outputs(struct engine *engine, struct job *job, void *arg)
 	struct sizing *sizing = arg;
 
 	(void)engine;
-	for (size_t i = 0; i < sizing->count && i < job->output_count; i++)
+	for (size_t i = 0; i < sizing->count && i < job->output_count; i++) {
 		sizing->outputs[i].version = next_version(&job->outputs[i], &sizing->outputs[i]);
+		if (sizing->outputs[i].version == job->outputs[i].version &&
+		    job_set(&sizing->outputs[i].sha256, job->outputs[i].sha256) < 0)
+			return -ENOMEM;
+	}
 	job_clear_outputs(job);
 	for (size_t i = 0; i < sizing->count; i++) {
 		struct job_output *output = job_add_output(job);
@@ -476,8 +481,10 @@ static int edit_version(struct engine *engine, struct job *job, void *arg)
 	const struct new_version *new = arg;
 
 	(void)engine;
-	if (new->index < job->output_count)
+	if (new->index < job->output_count) {
 		job->outputs[new->index].version++;
+		job_set(&job->outputs[new->index].sha256, NULL);
+	}
 	return job_set(&job->error, new->why);
 }
 

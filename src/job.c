@@ -36,6 +36,7 @@ static void free_output(struct job_output *output)
 	free(output->name);
 	free(output->media_type);
 	free(output->etag);
+	free(output->sha256);
 	*output = (struct job_output){ .size = -1 };
 }
 
@@ -77,7 +78,8 @@ static int copy_output(struct job_output *to, const struct job_output *from)
 	to->mtime_ms = from->mtime_ms;
 	to->version = from->version;
 	if (job_set(&to->url, from->url) < 0 || job_set(&to->name, from->name) < 0 ||
-	    job_set(&to->media_type, from->media_type) < 0 || job_set(&to->etag, from->etag) < 0)
+	    job_set(&to->media_type, from->media_type) < 0 || job_set(&to->etag, from->etag) < 0 ||
+	    job_set(&to->sha256, from->sha256) < 0)
 		return -ENOMEM;
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include "node_provenance.h"
 #include "params.h"
 
 #include <ctype.h>
@@ -360,6 +361,7 @@ static const struct node table[] = {
 	{ NODE_WAIT,        "wait",        NODE_JOB,  FILE_MODE, NODE_UNLISTED, ANY, 0,        0,                        NULL,           NULL,             render_status },
 	{ NODE_COST,        "cost",        NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        NULL,           NULL,             render_cost },
 	{ NODE_PROGRESS,    "progress",    NODE_JOB,  FILE_MODE, 0,             DONE, 0,       0,                        has_output,     size_progress,    render_progress },
+	{ NODE_OUTPUT_JSON, "output.json", NODE_JOB,  FILE_MODE, 0,             DONE, 0,       TEXT(JOB_TEXT_PARAMS),    has_output,     node_size_provenance, node_render_provenance },
 };
 /* clang-format on */
 #define ROWS (sizeof(table) / sizeof(table[0]))

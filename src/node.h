@@ -52,6 +52,7 @@ enum node_kind {
 	NODE_WAIT,
 	NODE_COST,
 	NODE_PROGRESS,
+	NODE_OUTPUT_JSON,
 	NODE_KINDS,
 	NODE_OUTPUT = 64, /* + index of the output */
 };

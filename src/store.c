@@ -26,7 +26,7 @@
 	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim, "  \
 	"params_len, status_len, log_len, image_url, texture_size"
 #define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-#define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, size, mtime_ms"
+#define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, sha256, size, mtime_ms"
 
 static const char *const sql[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",

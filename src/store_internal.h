@@ -14,7 +14,7 @@
 #include <sqlite3.h>
 
 #define STORE_APPLICATION 0x50334653 /* "P3FS", in the file's header */
-#define STORE_FORMAT      5          /* raised with every step of store_open.c */
+#define STORE_FORMAT      6          /* raised with every step of store_open.c */
 
 #define STORE_TEXT_OF(value) #value
 #define STORE_TEXT(macro)    STORE_TEXT_OF(macro)

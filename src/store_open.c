@@ -94,6 +94,8 @@ static const char *const formats[STORE_FORMAT] = {
 	"  FROM text WHERE text.number = job.number AND which = 0)"
 	" WHERE number IN (SELECT number FROM text WHERE which = 0"
 	"  AND json_valid(CAST(body AS TEXT)));",
+
+	"ALTER TABLE output ADD COLUMN sha256 TEXT;",
 };
 
 /* What the system said about the disk, where it is one of the errors that SQLite can have met. */

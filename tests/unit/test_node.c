@@ -259,6 +259,75 @@ START_TEST(cost_says_what_is_known)
 }
 END_TEST
 
+/* What the CDN did not say is null, and so is what is not known yet. */
+static const char provenance[] = "{\n"
+				 "  \"driver\": \"pixal3dfs " VERSION "\",\n"
+				 "  \"name\": \"dog\",\n"
+				 "  \"request_id\": \"pixal3d_019d\",\n"
+				 "  \"created\": null,\n"
+				 "  \"submitted\": \"2026-05-22T13:17:32.110Z\",\n"
+				 "  \"completed\": \"2026-05-22T13:17:33.110Z\",\n"
+				 "  \"cost_usd_estimate\": 0.42,\n"
+				 "  \"outputs\": [\n"
+				 "    {\n"
+				 "      \"file\": \"output.glb\",\n"
+				 "      \"url\": \"https://cdn.example/a.glb?sig=1\",\n"
+				 "      \"size\": 1234,\n"
+				 "      \"media_type\": \"model/gltf-binary\",\n"
+				 "      \"etag\": \"\\\"e\\\"\",\n"
+				 "      \"modified\": \"2026-05-22T13:17:31.000Z\",\n"
+				 "      \"sha256\": \"ab12\"\n"
+				 "    },\n"
+				 "    {\n"
+				 "      \"file\": \"output-2.png\",\n"
+				 "      \"url\": \"https://cdn.example/b.png\",\n"
+				 "      \"size\": null,\n"
+				 "      \"media_type\": null,\n"
+				 "      \"etag\": null,\n"
+				 "      \"modified\": null,\n"
+				 "      \"sha256\": null\n"
+				 "    }\n"
+				 "  ],\n"
+				 "  \"params\": {\n"
+				 "  \"image_url\": \"https://example.com/dog.png\",\n"
+				 "  \"seed\": 7\n"
+				 "}\n"
+				 "}\n";
+
+START_TEST(output_json_says_where_every_output_is_from)
+{
+	struct job *job = job_in(JOB_COMPLETED);
+	ck_assert(!node_visible(node_of(NODE_OUTPUT_JSON), job));
+	ck_assert(job_add_output(job) && job_add_output(job));
+	ck_assert(!node_visible(node_of(NODE_OUTPUT_JSON), job));
+	job_set(&job->name, "dog");
+	job->attempts = 1;
+	job->price = 420000;
+	job->submitted_ms = 1779455852110;
+	job->ended_ms = 1779455853110;
+	job->outputs[0] = (struct job_output){ .size = 1234, .mtime_ms = 1779455851000 };
+	job_set(&job->outputs[0].name, "output.glb");
+	job_set(&job->outputs[0].url, "https://cdn.example/a.glb?sig=1");
+	job_set(&job->outputs[0].media_type, "model/gltf-binary");
+	job_set(&job->outputs[0].etag, "\"e\"");
+	job_set(&job->outputs[0].sha256, "ab12");
+	job_set(&job->outputs[1].name, "output-2.png");
+	job_set(&job->outputs[1].url, "https://cdn.example/b.png");
+	ck_assert(node_visible(node_of(NODE_OUTPUT_JSON), job));
+	char *text = render(job, NODE_OUTPUT_JSON, params);
+	ck_assert_str_eq(text, provenance);
+	free(text);
+	job->text_len[JOB_TEXT_PARAMS] = strlen(params);
+	ck_assert_uint_eq(node_of(NODE_OUTPUT_JSON)->size(job), strlen(provenance));
+	text = render(job, NODE_OUTPUT_JSON, "");
+	job->text_len[JOB_TEXT_PARAMS] = 0;
+	ck_assert_uint_eq(node_of(NODE_OUTPUT_JSON)->size(job), strlen(text));
+	ck_assert_ptr_nonnull(strstr(text, "\"params\": null\n}\n"));
+	free(text);
+	job_put(job);
+}
+END_TEST
+
 static char *render_spend(const struct price_account *account)
 {
 	struct price_list prices = price_list_default();
@@ -435,6 +504,7 @@ int main(void)
 	tcase_add_loop_test(tcase, renderers_say, 0, ROWS(rendered));
 	tcase_add_test(tcase, a_draft_costs_what_the_defaults_say);
 	tcase_add_loop_test(tcase, cost_says_what_is_known, 0, ROWS(costs));
+	tcase_add_test(tcase, output_json_says_where_every_output_is_from);
 	tcase_add_test(tcase, spend_says_what_is_left);
 	tcase_add_test(tcase, stats_are_a_name_and_a_number_a_line);
 	tcase_add_test(tcase, the_error_is_a_line);

@@ -47,6 +47,7 @@ static struct job *full_job(void)
 		job_set(&job->outputs[i].url, "https://cdn.example/o.glb?sig=1");
 		job_set(&job->outputs[i].name, i ? "output-2.glb" : "output.glb");
 		job_set(&job->outputs[i].etag, i % 2 ? "\"e\"" : NULL);
+		job_set(&job->outputs[i].sha256, i % 3 ? "0123abcd" : NULL);
 		job->outputs[i].size = i ? (int64_t)i << 40 : -1;
 		job->outputs[i].mtime_ms = (int64_t)i;
 	}
@@ -61,6 +62,7 @@ static void check_same_outputs(const struct job *a, const struct job *b)
 		ck_assert_pstr_eq(a->outputs[i].name, b->outputs[i].name);
 		ck_assert_pstr_eq(a->outputs[i].media_type, b->outputs[i].media_type);
 		ck_assert_pstr_eq(a->outputs[i].etag, b->outputs[i].etag);
+		ck_assert_pstr_eq(a->outputs[i].sha256, b->outputs[i].sha256);
 		ck_assert_int_eq(a->outputs[i].size, b->outputs[i].size);
 		ck_assert_int_eq(a->outputs[i].mtime_ms, b->outputs[i].mtime_ms);
 	}
@@ -146,6 +148,7 @@ START_TEST(update_replaces)
 		job_set(&job->outputs[i].url, NULL);
 		job_set(&job->outputs[i].name, NULL);
 		job_set(&job->outputs[i].etag, NULL);
+		job_set(&job->outputs[i].sha256, NULL);
 	}
 	job_clear_outputs(job);
 	ck_assert_ptr_nonnull(job_add_output(job));
@@ -377,7 +380,8 @@ static void fill(void)
 	      "changed_ms, ended_ms, retry_at_ms, hidden, uid, gid, mode, output_unreachable) "
 	      "SELECT i, 'name-' || i, 'label', 'COMPLETED', "
 	      "'COMPLETED', 'pixal3d_' || i, NULL, NULL, 0, 1, 0, 1, 2, 3, 4, 0, 0, 0, 0, 493, 0 "
-	      "FROM n; INSERT INTO output SELECT number, 0, 'https://cdn.example/' || number, "
+	      "FROM n; INSERT INTO output (number, position, url, name, media_type, etag, size, "
+	      "mtime_ms) SELECT number, 0, 'https://cdn.example/' || number, "
 	      "'output.glb', 'model/glb', '\\\"etag\\\"', 1000, 0 FROM job; "
 	      "INSERT INTO text SELECT number, 0, zeroblob(700) FROM job;"
 	      "INSERT INTO text SELECT number, 2, zeroblob(900) FROM job;\"",
