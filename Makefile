@@ -19,7 +19,7 @@ CFLAGS   += -std=c17 $(OPT) $(WARN) $(if $(WERROR),-Werror) -fno-omit-frame-poin
             $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 LDFLAGS  += -pthread $(if $(SAN),-fsanitize=$(SAN))
 
-DRIVER_PKGS  := fuse3 libcurl jansson sqlite3 libmicrohttpd
+DRIVER_PKGS  := fuse3 libcurl jansson sqlite3 libmicrohttpd libcrypto
 SANDBOX_PKGS := libmicrohttpd jansson zlib
 TEST_PKGS    := check
 

@@ -6,6 +6,7 @@
 #include "api.h"
 #include "hook.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -63,6 +64,30 @@ static int set_state_dir(struct config *config, const char *value)
 static int set_cache_dir(struct config *config, const char *value)
 {
 	return set_path(&config->cache_dir, value);
+}
+
+/* A number of bytes with K, M, G or T behind it, or a part of the disk in percent. */
+static int set_cache_size(struct config *config, const char *value)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(value, &end, 10);
+	const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	bool percent = *end == '%';
+	config->cache = (struct output_conf){ .size = percent ? 0 : n << shift,
+					      .percent = percent ? (unsigned)n : 0 };
+	end += unit || percent;
+	bool possible = percent ? n <= 100 : n <= UINT64_MAX >> shift >> 1;
+	return !isdigit((unsigned char)*value) || *end || errno || !n || !possible ? -EINVAL : 0;
+}
+
+static int set_prefetch(struct config *config, const char *value)
+{
+	(void)value;
+	config->engine.prefetch = true;
+	return 0;
 }
 
 static int set_key_file(struct config *config, const char *value)
@@ -217,6 +242,9 @@ static const struct option options[] = {
 	{ "cache_dir", true, set_cache_dir, "DIR  where models are kept once they were read" },
 	{ "passthrough", true, set_passthrough,
 	  "auto|off  the kernel reads whole models by itself: root, Linux 6.9 (auto)" },
+	{ "cache_size", true, set_cache_size,
+	  "SIZE  what they may take: bytes, or with K, M, G, T or % of the disk (no bound)" },
+	{ "prefetch", false, set_prefetch, "fetch a model when its job completes" },
 	{ "poll", true, set_poll, "MIN[:MAX]  seconds between status requests of a job (5:10)" },
 	{ "submit", true, set_submit,
 	  "queue|sync  keep what the service could not take, or refuse it (queue)" },

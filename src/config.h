@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "http.h"
 #include "log.h"
+#include "output.h"
 
 #include <fuse_opt.h>
 #include <stdbool.h>
@@ -42,6 +43,7 @@ struct config {
 	char *webhook_url;
 	char *webhook_listen;
 	struct engine_conf engine;
+	struct output_conf cache; /* but its directory and books */
 	int64_t submit_wait_ms;
 	bool passthrough; /* the kernel may read whole models by itself */
 	mode_t umask;

@@ -44,6 +44,7 @@ struct engine_conf {
 	struct price_list prices;
 	struct price_budget budget; /* no submission passes it */
 	unsigned retry_errors; /* so often a job that ended in ERROR is submitted again by itself */
+	bool prefetch;         /* fetch outputs when their job completes, before they are read */
 	bool read_only;        /* never spends: every submission is -EROFS */
 	const char *callback_base; /* submissions ask for callbacks below it; borrowed; NULL: none
 				    */

@@ -204,19 +204,22 @@ static struct output_source source_of(const struct job *job, unsigned index)
 		.url = output->url,
 		.size = (uint64_t)output->size,
 		.etag = output->etag,
+		.sha256 = output->sha256,
 		.glb = is_glb(output->name),
 	};
 }
 
-/* Tells the outputs that are open where they are to be had now. */
-static void renew(struct engine *engine, uint64_t number)
+/* Gives every output of known size to TAKE. */
+static void each_output(struct engine *engine, uint64_t number,
+			void (*take)(struct output_cache *cache,
+				     const struct output_source *source))
 {
 	const struct job *job = engine->cache ? engine_get(engine, number) : NULL;
 
 	for (unsigned i = 0; job && i < job->output_count; i++) {
 		struct output_source source = source_of(job, i);
 		if (job->outputs[i].size >= 0)
-			output_renew(engine->cache, &source);
+			take(engine->cache, &source);
 	}
 	job_put(job);
 }
@@ -257,7 +260,10 @@ static void conclude(struct sizing *sizing)
 		engine_poll_again(engine, sizing->number, sizing->why != NULL, -1);
 		if (is_better(job, sizing)) {
 			apply(engine, sizing);
-			renew(engine, sizing->number);
+			/* Those that are open have to know where they are to be had now. */
+			each_output(engine, sizing->number, output_renew);
+			if (engine->conf.prefetch && job->state != JOB_COMPLETED)
+				each_output(engine, sizing->number, output_prefetch);
 		}
 	}
 	end_renewal(engine, sizing->number);
@@ -468,6 +474,7 @@ static void look_again(struct engine *engine, uint64_t number, unsigned index)
 		engine_arm_locked(engine, entry, QUEUE_POLL, delay > 0 ? delay : 0);
 	}
 	pthread_mutex_unlock(&engine->table_lock);
+	engine->remote->wake(engine->remote->ctx);
 }
 
 struct new_version {
@@ -514,26 +521,48 @@ static void output_failed(void *ctx, uint64_t number, unsigned index, enum outpu
 	job_put(job);
 }
 
-static int edit_no_error(struct engine *engine, struct job *job, void *arg)
+struct whole {
+	unsigned index;
+	const char *sha256;
+};
+
+static int edit_whole(struct engine *engine, struct job *job, void *arg)
 {
-	(void)engine, (void)arg;
-	return job_set(&job->error, NULL);
+	const struct whole *whole = arg;
+
+	(void)engine;
+	if (job->state != JOB_COMPLETED || whole->index >= job->output_count)
+		return -ESTALE;
+	if (!job->output_unreachable && job_set(&job->error, NULL) < 0)
+		return -ENOMEM;
+	return job_set(&job->outputs[whole->index].sha256, whole->sha256);
 }
 
-static void output_whole(void *ctx, uint64_t number, unsigned index)
+static void output_whole(void *ctx, uint64_t number, unsigned index, const char *sha256)
 {
 	struct engine *engine = ctx;
-	const struct job *job = engine_get(engine, number);
+	struct whole whole = { index, sha256 };
+	char *note = engine_words("output %u: downloaded and checked, SHA-256 %s", index + 1,
+				  sha256);
 	struct change change = {
 		.number = number,
-		.edit = edit_no_error,
-		.note = "downloaded and checked",
+		.edit = edit_whole,
+		.arg = &whole,
+		.heard = true,
+		.note = note ? note : "downloaded and checked",
 	};
 
-	(void)index;
-	if (job && job->error && !job->output_unreachable)
-		engine_change(engine, &change);
+	engine_change(engine, &change);
+	free(note);
+}
+
+static bool output_wanted(void *ctx, uint64_t number, unsigned index)
+{
+	const struct job *job = engine_get(ctx, number);
+	bool wanted = job && job->state == JOB_COMPLETED && index < job->output_count;
+
 	job_put(job);
+	return wanted;
 }
 
 struct output_events engine_output_events(struct engine *engine)
@@ -543,5 +572,6 @@ struct output_events engine_output_events(struct engine *engine)
 		.expired = output_expired,
 		.failed = output_failed,
 		.whole = output_whole,
+		.wanted = output_wanted,
 	};
 }

@@ -296,13 +296,13 @@ struct read_park {
 };
 
 static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
-			int error);
+			struct output_waiter *before);
 
 static void read_answer(struct fs_park *park, enum fs_why why)
 {
 	struct read_park *read = (struct read_park *)park;
 	if (why == FS_READY)
-		read_output(park->req, read->output, read->off, read->size, read->waiter.error);
+		read_output(park->req, read->output, read->off, read->size, &read->waiter);
 	else
 		fuse_reply_err(park->req, why == FS_INTERRUPTED ? EINTR : EIO);
 }
@@ -320,7 +320,7 @@ static void read_wake(struct output_waiter *waiter)
 			 ->park);
 }
 
-static void reply_bytes(fuse_req_t req, struct output *output, uint64_t off, size_t size)
+static void reply_file(fuse_req_t req, struct output *output, uint64_t off, size_t size)
 {
 	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(size);
 	bytes.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
@@ -329,8 +329,28 @@ static void reply_bytes(fuse_req_t req, struct output *output, uint64_t off, siz
 	fuse_reply_data(req, &bytes, 0);
 }
 
-/* ERROR is what an earlier waiter for the same bytes was woken with; 0: the first try. */
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size, int error)
+static void read_free(struct fs_park *park)
+{
+	struct read_park *read = (struct read_park *)park;
+	output_waiter_release(&read->waiter);
+	free(read);
+}
+
+/* The bytes of READ are there, or it is at the end, or why not. */
+static void reply_read(struct read_park *read, ssize_t n)
+{
+	const char *bytes = output_waiter_bytes(&read->waiter);
+	if (n < 0)
+		fuse_reply_err(read->park.req, (int)-n);
+	else if (n == 0 || bytes)
+		fuse_reply_buf(read->park.req, bytes, (size_t)n);
+	else
+		reply_file(read->park.req, read->output, read->off, (size_t)n);
+}
+
+/* BEFORE was woken for the same bytes; NULL: the first try. */
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
+			struct output_waiter *before)
 {
 	struct fs *fs = fs_of(req);
 	struct read_park *read = calloc(1, sizeof(*read));
@@ -342,10 +362,11 @@ static void read_output(fuse_req_t req, struct output *output, uint64_t off, siz
 	read->off = off;
 	read->size = size;
 	read->waiter.wake = read_wake;
-	read->waiter.error = error;
+	if (before)
+		output_waiter_move(&read->waiter, before);
 	read->park.cancel = read_cancel;
 	read->park.answer = read_answer;
-	read->park.destroy = park_free;
+	read->park.destroy = read_free;
 	fs_park_init(&read->park, fs, req, INT64_MAX);
 	ssize_t n = output_read(output, off, size, &read->waiter);
 	if (n == -EINPROGRESS) {
@@ -353,20 +374,15 @@ static void read_output(fuse_req_t req, struct output *output, uint64_t off, siz
 		return;
 	}
 	fuse_req_interrupt_func(req, NULL, NULL);
-	free(read);
-	if (n > 0)
-		reply_bytes(req, output, off, (size_t)n);
-	else if (n == 0)
-		fuse_reply_buf(req, NULL, 0);
-	else
-		fuse_reply_err(req, (int)-n);
+	reply_read(read, n);
+	read_free(&read->park);
 }
 
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct fs_handle *handle = fs_handle_of(fi);
 	if (handle->output)
-		read_output(req, handle->output, (uint64_t)off, size, 0);
+		read_output(req, handle->output, (uint64_t)off, size, NULL);
 	else if (handle->draft)
 		read_draft(req, handle->draft, size, off);
 	else if (node_kind(ino) == NODE_WAIT)

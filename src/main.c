@@ -313,6 +313,23 @@ static int make_world(struct driver *driver)
 	return 0;
 }
 
+static int make_cache(struct driver *driver)
+{
+	struct output_conf *conf = &driver->config.cache;
+	struct output_events events = engine_output_events(driver->engine);
+	char books[STORE_NAME_MAX];
+	int r = store_name(driver->store, books);
+	if (r)
+		return fail("cannot name the books: %s", strerror(-r));
+	conf->dir = driver->config.cache_dir;
+	conf->books = books;
+	driver->cache = output_cache_new(conf, http_remote(driver->http), &events);
+	conf->books = NULL;
+	if (!driver->cache && errno == EBUSY)
+		return fail("the cache in %s is in use by another mount", conf->dir);
+	return driver->cache ? 0 : fail("the cache in %s: %s", conf->dir, strerror(errno));
+}
+
 static int make_engine(struct driver *driver)
 {
 	struct config *config = &driver->config;
@@ -337,10 +354,8 @@ static int make_engine(struct driver *driver)
 				    http_remote(driver->http), &driver->observer);
 	if (!driver->engine)
 		return fail("no memory");
-	struct output_events events = engine_output_events(driver->engine);
-	driver->cache = output_cache_new(config->cache_dir, http_remote(driver->http), &events);
-	if (!driver->cache)
-		return fail("the cache in %s: %s", config->cache_dir, strerror(errno));
+	if (make_cache(driver))
+		return -1;
 	engine_set_cache(driver->engine, driver->cache);
 	int r = engine_load(driver->engine);
 	if (r == -EUCLEAN)
@@ -394,6 +409,7 @@ static int start_threads(struct driver *driver)
 	if (!driver->notify)
 		return fail("cannot start a thread: %s", strerror(errno));
 	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify);
+	output_sweep(driver->cache);
 	int r = http_start(driver->http, tick, driver);
 	driver->network = r == 0;
 	if (r == 0 && driver->hook)
@@ -429,6 +445,7 @@ static void end(struct driver *driver)
 		fuse_session_unmount(driver->session);
 	if (driver->network)
 		http_stop(driver->http, GRACE_MS);
+	output_stop(driver->cache);
 	notify_free(driver->notify);
 	fs_free(driver->fs);
 	output_cache_free(driver->cache);

@@ -1,5 +1,5 @@
 /*
- * output - the outputs in memory, and the saving of their maps
+ * output - the outputs in memory
  *
  * An output is in memory while it is held: by readers, by a download, or by the save queue.
  *
@@ -9,125 +9,86 @@
  * Invariants (under `lock`):
  *   - at most one output of a key is in cache->outputs, and no other touches the key's files;
  *   - refs > 0; the last unref of a dirty output saves its map first;
- *   - waiters != NULL implies downloads != NULL or renewing: a done() or the end of the renewal is
- *     to come, which wakes or plans again.
- *
- * Maps are saved by a thread of their own, because a sync may take seconds and neither the network
- * thread nor a reader may stop for it.  It is started with the first save, since the cache may be
- * made before the driver forks.
+ *   - waiters != NULL implies downloads != NULL or paused: a done() or the end of the pause is to
+ *     come, which wakes or plans again.
  */
 #include "log.h"
 #include "output_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-struct output_cache *output_cache_new(const char *dir, const struct remote *remote,
+/* Opens what belongs to the directory.  0 or -errno. */
+static int open_dir(struct output_cache *cache, const struct output_conf *conf)
+{
+	struct statvfs st;
+
+	if (mkdir(conf->dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	cache->dirfd = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cache->dirfd < 0)
+		return -errno;
+	cache->limit = conf->size;
+	if (!conf->size && conf->percent && fstatvfs(cache->dirfd, &st) == 0)
+		cache->limit = (uint64_t)st.f_blocks * st.f_frsize / 100 * conf->percent;
+	return output_era_begin(cache);
+}
+
+static void close_dir(struct output_cache *cache)
+{
+	if (cache->lockfd >= 0)
+		close(cache->lockfd);
+	if (cache->dirfd >= 0)
+		close(cache->dirfd);
+	free(cache->books);
+	free(cache);
+}
+
+struct output_cache *output_cache_new(const struct output_conf *conf, const struct remote *remote,
 				      const struct output_events *events)
 {
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return NULL;
 	struct output_cache *cache = calloc(1, sizeof(*cache));
+
 	if (!cache)
 		return NULL;
-	cache->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cache->dirfd < 0) {
-		int saved = errno;
-		free(cache);
-		errno = saved;
+	cache->dirfd = cache->lockfd = -1;
+	cache->books = strdup(conf->books);
+	int r = cache->books ? open_dir(cache, conf) : -ENOMEM;
+	if (r < 0) {
+		close_dir(cache);
+		errno = -r;
 		return NULL;
 	}
 	cache->remote = remote;
 	cache->events = *events;
+	lru_init(&cache->lru);
 	pthread_mutex_init(&cache->names, NULL);
 	pthread_mutex_init(&cache->lock, NULL);
 	pthread_cond_init(&cache->work, NULL);
 	return cache;
 }
 
-/* Saves what is queued until the cache closes. */
-static void *saver_main(void *arg)
-{
-	struct output_cache *cache = arg;
-
-	pthread_mutex_lock(&cache->lock);
-	for (;;) {
-		while (!cache->queue && !cache->closing)
-			pthread_cond_wait(&cache->work, &cache->lock);
-		struct output *output = cache->queue;
-		if (!output)
-			break;
-		cache->queue = output->queue_next;
-		output->queued = false;
-		pthread_mutex_unlock(&cache->lock);
-		output_save(output);
-		output_unref(output);
-		pthread_mutex_lock(&cache->lock);
-	}
-	pthread_mutex_unlock(&cache->lock);
-	return NULL;
-}
-
 void output_cache_free(struct output_cache *cache)
 {
 	if (!cache)
 		return;
-	pthread_mutex_lock(&cache->lock);
-	cache->closing = true;
-	pthread_cond_signal(&cache->work);
-	bool runs = cache->saver_runs;
-	pthread_mutex_unlock(&cache->lock);
-	if (runs)
-		pthread_join(cache->saver, NULL);
-	else
-		saver_main(cache);
+	output_stop(cache);
+	output_saver_run(cache);
+	output_era_end(cache);
 	if (cache->outputs)
 		log_error("output %llu-%u is still held", (unsigned long long)cache->outputs->job,
 			  cache->outputs->index);
 	pthread_cond_destroy(&cache->work);
 	pthread_mutex_destroy(&cache->lock);
 	pthread_mutex_destroy(&cache->names);
-	close(cache->dirfd);
-	free(cache);
-}
-
-static void start_saver_locked(struct output_cache *cache)
-{
-	sigset_t all, old;
-
-	/* Signals are for the threads that wait for them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&cache->saver, NULL, saver_main, cache);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		log_errno(-r, "cannot start the thread that saves the cache's maps");
-	cache->saver_runs = !r;
-}
-
-void output_queue_save_locked(struct output *output)
-{
-	struct output_cache *cache = output->cache;
-
-	if (output->queued)
-		return;
-	output->queued = true;
-	output->refs++;
-	output->queue_next = NULL;
-	struct output **tail = &cache->queue;
-	while (*tail)
-		tail = &(*tail)->queue_next;
-	*tail = output;
-	/* Without the thread the queue is saved when the cache is freed. */
-	if (!cache->saver_runs && !cache->closing)
-		start_saver_locked(cache);
-	pthread_cond_signal(&cache->work);
+	lru_release(&cache->lru);
+	close_dir(cache);
 }
 
 static void unlist_locked(struct output *output)
@@ -155,11 +116,13 @@ void output_unref(struct output *output)
 	struct output_cache *cache = output->cache;
 
 	pthread_mutex_lock(&cache->lock);
-	if (output->refs == 1 && output->dirty && !output->stale)
+	if (output->refs == 1 && output->dirty && !output->stale && output->fd >= 0)
 		output_queue_save_locked(output);
 	bool last = --output->refs == 0;
-	if (last && !output->stale)
+	if (last && !output->stale) {
+		output_release_space_locked(output);
 		unlist_locked(output);
+	}
 	pthread_mutex_unlock(&cache->lock);
 	if (last)
 		destroy(output);
@@ -209,7 +172,8 @@ static void detach_locked(struct output *output, int error, struct output_waiter
 {
 	unlist_locked(output);
 	output->stale = error;
-	output->renewing = false;
+	output_release_space_locked(output);
+	output->renewing = output->checking = false;
 	output_kill_downloads_locked(output);
 	if (!output->downloads)
 		output_plan_waiters_locked(output, error, woken);
@@ -240,13 +204,29 @@ void output_drop(struct output *output)
 	pthread_mutex_lock(&cache->lock);
 	bool owned = !output->stale;
 	range_set_clear(&output->have);
-	output->dirty = false;
+	output->dirty = output->tell = false;
+	*output->sha256 = '\0';
 	output->epoch++;
 	output_kill_downloads_locked(output);
 	pthread_mutex_unlock(&cache->lock);
 	if (owned)
 		output_unlink_map_named(output);
 	pthread_mutex_unlock(&cache->names);
+}
+
+/* A disk that does not give the files is no reason not to read: what is read goes past it. */
+static int open_files_named(struct output *output)
+{
+	int r = output_files_open_named(output);
+
+	if (r < 0 && r != -ENOMEM) {
+		log_errno(r, "output %llu-%u cannot be cached", (unsigned long long)output->job,
+			  output->index);
+		if (output->fd >= 0)
+			close(output->fd);
+		output->fd = -1;
+	}
+	return r == -ENOMEM ? r : 0;
 }
 
 /* An output that is not in the table; its files belong to nobody else. */
@@ -265,12 +245,15 @@ static int make_named(struct output_cache *cache, const struct output_source *so
 	output->fd = -1;
 	output->refs = 1;
 	output->readers = 1;
+	snprintf(output->known, sizeof(output->known), "%s", source->sha256 ? source->sha256 : "");
 	range_set_init(&output->have);
 	output->url = strdup(source->url);
 	output->etag = source->etag ? strdup(source->etag) : NULL;
 	int r = -ENOMEM;
 	if (output->url && (output->etag || !source->etag))
-		r = output_files_open_named(output);
+		r = open_files_named(output);
+	if (r == 0)
+		r = output_hold_space(output);
 	if (r < 0) {
 		destroy(output);
 		return r;
@@ -279,6 +262,8 @@ static int make_named(struct output_cache *cache, const struct output_source *so
 	output->pace.latency_us = cache->latency_us;
 	output->next = cache->outputs;
 	cache->outputs = output;
+	if (output->checking || output->dirty || output->tell)
+		output_queue_save_locked(output);
 	pthread_mutex_unlock(&cache->lock);
 	*out = output;
 	return 0;
@@ -298,8 +283,11 @@ static int open_named(struct output_cache *cache, const struct output_source *so
 		detach_locked(found, -ESTALE, woken);
 	}
 	pthread_mutex_unlock(&cache->lock);
-	if (same)
+	if (same) {
+		output_files_look_named(found);
+		output_touch_map_named(found);
 		return 0;
+	}
 	if (found)
 		output_unlink_named(cache, source->job, source->index);
 	return make_named(cache, source, out);
@@ -345,7 +333,7 @@ uint64_t output_stored(struct output_cache *cache, const struct output_source *s
 	pthread_mutex_lock(&cache->lock);
 	struct output *found = output_find_locked(cache, source->job, source->index);
 	if (found && output_same_locked(found, source))
-		total = range_set_total(&found->have);
+		total = found->checking ? found->size : range_set_total(&found->have);
 	pthread_mutex_unlock(&cache->lock);
 	if (!found)
 		total = output_stored_named(cache, source);

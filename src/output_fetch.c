@@ -32,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_TRIES 4
@@ -94,6 +93,7 @@ int output_begin_locked(struct output *output, struct range wanted)
 	d->output = output;
 	d->pos = wanted.start + range_set_run(&output->have, wanted.start);
 	d->end = wanted.end;
+	d->direct = output_is_direct_locked(output);
 	int r = request_locked(d);
 	if (r < 0) {
 		free(d);
@@ -197,17 +197,9 @@ static int fetch_begin(void *arg, const struct remote_object *object)
 	return r;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void note_growth_locked(struct output *output, bool whole)
 {
-	int64_t now = now_ms();
+	int64_t now = output_now_ms();
 
 	if (!output->dirty) {
 		output->dirty = true;
@@ -243,12 +235,15 @@ static bool header_due_locked(const struct output *output, uint64_t start, uint6
 
 /* Checked as soon as the header's bytes have come and before anybody is told of them, so that no
  * reader sees the start of a bad copy.  The first bad copy is fetched once more; then readers are
- * told. */
-static int check_copy(struct download *d)
+ * told.  HEAD: the header, where it is in memory. */
+static int check_copy(struct download *d, const char *head)
 {
 	struct output *o = d->output;
+	bool right = head ? output_check_glb(o, (const unsigned char *)head, o->bad_why,
+					     sizeof(o->bad_why))
+			  : output_check_glb_file(o, o->bad_why, sizeof(o->bad_why));
 
-	if (output_check_glb(o, o->bad_why, sizeof(o->bad_why))) {
+	if (right) {
 		o->bad = 0;
 		return 0;
 	}
@@ -281,7 +276,6 @@ static int publish(struct download *d, uint64_t start, uint64_t end)
 {
 	struct output *o = d->output;
 	struct output_waiter *ready = NULL;
-	bool whole = false;
 
 	pthread_mutex_lock(&o->cache->lock);
 	int r = d->dead ? -1 : range_set_add(&o->have, start, end);
@@ -289,30 +283,51 @@ static int publish(struct download *d, uint64_t start, uint64_t end)
 		d->progress = true;
 		d->pos += range_set_run(&o->have, d->pos);
 		note_rate_locked(d, end - start);
-		whole = range_set_covers(&o->have, 0, o->size);
-		note_growth_locked(o, whole);
+		note_growth_locked(o, range_set_covers(&o->have, 0, o->size));
+		lru_grow(&o->cache->lru, o->job, o->index, end - start);
 		ready = output_take_ready_locked(o);
 	} else if (!d->dead) {
 		d->error = r;
 	}
+	/* The file was written to, whatever came of it. */
+	o->dirty |= !o->stale;
 	pthread_mutex_unlock(&o->cache->lock);
 	output_wake(ready);
-	if (whole && o->cache->events.whole)
-		o->cache->events.whole(o->cache->events.ctx, o->job, o->index);
 	return r;
 }
 
-/* Stores the missing bytes [start, end).  A disk that takes no more fails the download: it is here
- * that readers could be served from DATA instead. */
+/* The missing bytes [start, end) could not be stored: the readers get them all the same, and D is
+ * over. */
+static int overflow(struct download *d, uint64_t start, uint64_t end, const char *data, int why)
+{
+	output_go_direct(d->output->cache, why);
+	d->full = true;
+	output_give(d, start, end, data);
+	return -1;
+}
+
+/* A header that comes in pieces to a reader who gets it past the disk is not checked. */
+static int store_direct(struct download *d, uint64_t start, uint64_t end, const char *data)
+{
+	bool header = d->output->glb && start == 0 && end >= GLB_HEADER;
+
+	if (header && check_copy(d, data))
+		return -1;
+	d->full = output_give(d, start, end, data) != 0;
+	return d->full ? -1 : 0;
+}
+
+/* Stores the missing bytes [start, end). */
 static int store(struct download *d, uint64_t start, uint64_t end, const char *data, bool header)
 {
+	if (d->direct)
+		return store_direct(d, start, end, data);
+	if (!output_make_room(d->output->cache, end - start))
+		return overflow(d, start, end, data, 0);
 	int r = write_all(d->output->fd, start, data, end - start);
-
-	if (r < 0) {
-		d->error = r;
-		return r;
-	}
-	if (header && check_copy(d))
+	if (r < 0)
+		return overflow(d, start, end, data, r);
+	if (header && check_copy(d, NULL))
 		return -1;
 	return publish(d, start, end);
 }
@@ -404,6 +419,8 @@ static enum verdict judge_locked(struct download *d, const struct remote_object 
 		return FAILED;
 	if (d->dead)
 		return DROPPED;
+	if (d->full)
+		return OVER;
 	if (d->changed || result->fault == REMOTE_CHANGED)
 		return CHANGED;
 	if (result->fault == REMOTE_STOPPED)

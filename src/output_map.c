@@ -2,18 +2,25 @@
  * output_map - an output's two files
  *
  *   JOB-INDEX.data     the object, sparse, of its full size from the start
- *   JOB-INDEX.map      text: what the object is and which ranges of it are in the data file
+ *   JOB-INDEX.map      text: what the object is and which ranges of it are in the data file; its
+ *                      own mtime says when the output was last used
  *   JOB-INDEX.map.tmp  a map that is being written
  *
- *   pixal3dfs-map 1 SUM      SUM: 64-bit FNV-1a of all that follows, in hexadecimal
+ *   pixal3dfs-map 2 SUM      SUM: 64-bit FNV-1a of all that follows, in hexadecimal
+ *   books WORD               whose job numbers these are
  *   size BYTES
  *   etag "..."               empty: unknown
- *   mtime SECONDS.NANOS      of the data file; empty while the object is not whole
+ *   file INODE BIRTH         which data file, and
+ *   times WRITTEN CHANGED    how it was when this was written; seconds.nanoseconds
+ *   era WORD                 changes when a driver does not leave the cache in order
+ *   sha256 HEX               empty while the object is not whole
  *   START-END                ranges
  *
  * Invariant: the map names only bytes that were synced before it was renamed into place.  A map
- * that is damaged, or does not fit the data file or the object, is dropped with all that it names.
- * A whole data file is not written any more, so a changed mtime shows that somebody else wrote it.
+ * that is damaged, of another version, or does not fit the data file or the object, is dropped with
+ * all that it names, before anything is written; the data file is then made anew.  A whole data
+ * file is not written any more, so changed times show that somebody else wrote it; a part's are
+ * those of its last write when the cache was left in order.
  */
 #include "log.h"
 #include "output_internal.h"
@@ -28,7 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC   "pixal3dfs-map 1"
+#define MAGIC   "pixal3dfs-map 2"
 #define MAP_MAX (16L << 20)
 
 struct name {
@@ -52,42 +59,18 @@ static uint64_t checksum(const char *text)
 	return sum;
 }
 
-static void format_mtime(int fd, char *out, size_t size)
+static void stamp_of(int fd, struct output_stamp *stamp)
 {
-	struct stat st;
+	struct statx st;
 
-	out[0] = '\0';
-	if (fstat(fd, &st) == 0)
-		snprintf(out, size, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-}
-
-static uint32_t little_endian(const unsigned char *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-bool output_check_glb(const struct output *output, char *why, size_t size)
-{
-	unsigned char h[12];
-
-	if (output->size < sizeof(h) || pread(output->fd, h, sizeof(h), 0) != sizeof(h)) {
-		snprintf(why, size, "too short for a GLB file");
-		return false;
-	}
-	if (memcmp(h, "glTF", 4) != 0) {
-		snprintf(why, size, "it does not begin like a GLB file");
-		return false;
-	}
-	if (little_endian(h + 4) != 2) {
-		snprintf(why, size, "it is glTF version %" PRIu32 ", not 2", little_endian(h + 4));
-		return false;
-	}
-	if (little_endian(h + 8) != output->size) {
-		snprintf(why, size, "its header says %" PRIu32 " bytes, the server %" PRIu64,
-			 little_endian(h + 8), output->size);
-		return false;
-	}
-	return true;
+	*stamp = (struct output_stamp){ 0 };
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+		return;
+	snprintf(stamp->file, sizeof(stamp->file), "%" PRIu64 " %" PRId64 ".%09" PRIu32,
+		 (uint64_t)st.stx_ino, (int64_t)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+	snprintf(stamp->times, sizeof(stamp->times),
+		 "%" PRId64 ".%09" PRIu32 " %" PRId64 ".%09" PRIu32, (int64_t)st.stx_mtime.tv_sec,
+		 st.stx_mtime.tv_nsec, (int64_t)st.stx_ctime.tv_sec, st.stx_ctime.tv_nsec);
 }
 
 /* The whole text of the map; NULL: none that can be read. */
@@ -130,26 +113,65 @@ static bool same_etag(struct output *output, const char *etag)
 	return output->etag || !*etag;
 }
 
+/* Is the data file as it was when this was written? NULL: its ranges are there, or, with
+ * OUTPUT->checking set, may be. */
+static const char *judge(struct output *output, const char *file, const char *times,
+			 const char *era)
+{
+	bool whole = range_set_covers(&output->have, 0, output->size);
+	bool same_era = strcmp(era, output->cache->era) == 0;
+	bool same_file = strcmp(file, output->stamp.file) == 0;
+	bool untouched = same_file && strcmp(times, output->stamp.times) == 0;
+
+	output->checking = whole && !(same_era && untouched);
+	if (output->checking)
+		return *output->sha256 ? NULL : "it cannot be told whether it is as it was";
+	/* After an unclean end it was written to since, but not where the map names ranges. */
+	if (!same_file || (same_era && !untouched))
+		return "the file was written by somebody else";
+	output->dirty = whole && !*output->sha256;
+	output->tell = whole && !*output->known;
+	return NULL;
+}
+
+static bool take_sha256(struct output *output, const char *sha256)
+{
+	size_t len = strlen(sha256);
+
+	if (len != 0 && len != SHA256_TEXT - 1)
+		return false;
+	memcpy(output->sha256, sha256, len + 1);
+	return true;
+}
+
 /* Fills OUTPUT's ranges from TEXT.  NULL, or what is wrong with it. */
 static const char *parse_map(struct output *output, char *text)
 {
+	static const char damaged[] = "the map is damaged";
+
+	if (strncmp(text, MAGIC " ", sizeof(MAGIC)) != 0)
+		return "the map is of another version, or damaged";
 	char *sum = take_line(&text, MAGIC);
 	if (!sum || strlen(sum) != 16 || strtoull(sum, NULL, 16) != checksum(text))
-		return "the map is damaged";
+		return damaged;
+	char *books = take_line(&text, "books");
 	char *size = take_line(&text, "size");
 	char *etag = take_line(&text, "etag");
-	char *mtime = take_line(&text, "mtime");
-	if (!size || !etag || !mtime)
-		return "the map is damaged";
-	if (strtoull(size, NULL, 10) != output->size || !same_etag(output, etag))
+	char *file = take_line(&text, "file");
+	char *times = take_line(&text, "times");
+	char *era = take_line(&text, "era");
+	char *sha256 = take_line(&text, "sha256");
+	if (!books || !size || !etag || !file || !times || !era || !sha256 ||
+	    !take_sha256(output, sha256))
+		return damaged;
+	if (strcmp(books, output->cache->books) != 0)
+		return "it is of other books";
+	if (strtoull(size, NULL, 10) != output->size || !same_etag(output, etag) ||
+	    (*sha256 && *output->known && strcmp(sha256, output->known) != 0))
 		return "it is of another object";
-	char now[48];
-	format_mtime(output->fd, now, sizeof(now));
-	if (*mtime && strcmp(mtime, now) != 0)
-		return "the file was written by somebody else";
 	if (range_set_parse(&output->have, text, output->size) < 0)
 		return "the map's ranges are wrong";
-	return NULL;
+	return judge(output, file, times, era);
 }
 
 /* NULL: what the map names is in the data file. */
@@ -160,41 +182,99 @@ static const char *load(struct output *output, off_t data_size, char *text)
 
 	if (data_size < 0 || (uint64_t)data_size != output->size)
 		return damaged;
+	stamp_of(output->fd, &output->stamp);
 	const char *wrong = parse_map(output, text);
 	if (wrong)
 		return wrong;
-	if (output->glb && range_set_covers(&output->have, 0, output->size < 12 ? 0 : 12) &&
-	    !output_check_glb(output, why, sizeof(why)))
+	if (output->glb && range_set_covers(&output->have, 0, GLB_HEADER) &&
+	    !output_check_glb_file(output, why, sizeof(why)))
 		return damaged;
+	if (output->checking)
+		range_set_clear(&output->have);
 	return NULL;
+}
+
+/* An empty data file that no map was ever written for. */
+static int start_empty(struct output *output, const char *name)
+{
+	int dirfd = output->cache->dirfd;
+
+	output_unlink_map_named(output);
+	if (output->fd >= 0) {
+		close(output->fd);
+		unlinkat(dirfd, name, 0);
+	}
+	output->fd = openat(dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (output->fd < 0)
+		return -errno;
+	return ftruncate(output->fd, (off_t)output->size) < 0 ? -errno : 0;
 }
 
 int output_files_open_named(struct output *output)
 {
 	struct name name = file_name(output->job, output->index, "data");
-	int dirfd = output->cache->dirfd;
+	bool etag_known = output->etag;
 	struct stat st;
 
-	output->fd = openat(dirfd, name.text, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (output->fd < 0 || fstat(output->fd, &st) < 0)
-		return -errno;
-	bool etag_known = output->etag;
-	char *text = read_map(output);
+	output->fd = openat(output->cache->dirfd, name.text, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	char *text = output->fd >= 0 && fstat(output->fd, &st) == 0 ? read_map(output) : NULL;
 	const char *wrong = text ? load(output, st.st_size, text) : "";
 	free(text);
-	if (!wrong)
+	if (!wrong) {
+		output_touch_map_named(output);
 		return 0;
+	}
 	if (*wrong)
 		log_warn("%s: what is cached is dropped: %s", name.text, wrong);
 	range_set_clear(&output->have);
+	output->checking = output->dirty = output->tell = false;
+	*output->sha256 = '\0';
 	if (!etag_known) {
 		free(output->etag);
 		output->etag = NULL;
 	}
-	output_unlink_map_named(output);
-	if (st.st_size && ftruncate(output->fd, 0) < 0)
-		return -errno;
-	return ftruncate(output->fd, (off_t)output->size) < 0 ? -errno : 0;
+	return start_empty(output, name.text);
+}
+
+void output_files_look_named(struct output *output)
+{
+	struct output_cache *cache = output->cache;
+	struct output_stamp now;
+
+	pthread_mutex_lock(&cache->lock);
+	bool whole = !output->stale && *output->stamp.file && *output->sha256 &&
+		     range_set_covers(&output->have, 0, output->size);
+	pthread_mutex_unlock(&cache->lock);
+	if (!whole)
+		return;
+	stamp_of(output->fd, &now);
+	pthread_mutex_lock(&cache->lock);
+	if (memcmp(&now, &output->stamp, sizeof(now)) != 0) {
+		output->stamp = now;
+		output->checking = true;
+		range_set_clear(&output->have);
+		output_queue_save_locked(output);
+	}
+	pthread_mutex_unlock(&cache->lock);
+}
+
+void output_touch_map_named(const struct output *output)
+{
+	utimensat(output->cache->dirfd, file_name(output->job, output->index, "map").text, NULL,
+		  AT_SYMLINK_NOFOLLOW);
+}
+
+const char *output_parse_name(const char *name, uint64_t *job, unsigned *index)
+{
+	static const char *const suffixes[] = { "data", "map", "map.tmp" };
+
+	const char *dot = strchr(name, '.');
+	if (!dot || sscanf(name, "%" SCNu64 "-%u", job, index) != 2)
+		return NULL;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (strcmp(file_name(*job, *index, suffixes[i]).text, name) == 0)
+			return suffixes[i];
+	return NULL;
 }
 
 uint64_t output_stored_named(struct output_cache *cache, const struct output_source *source)
@@ -215,7 +295,7 @@ uint64_t output_stored_named(struct output_cache *cache, const struct output_sou
 	peek.etag = source->etag ? strdup(source->etag) : NULL;
 	peek.fd = openat(cache->dirfd, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (peek.fd >= 0 && fstat(peek.fd, &st) == 0 && !load(&peek, st.st_size, text))
-		total = range_set_total(&peek.have);
+		total = peek.checking ? peek.size : range_set_total(&peek.have);
 	if (peek.fd >= 0)
 		close(peek.fd);
 	range_set_release(&peek.have);
@@ -264,42 +344,41 @@ void output_unlink_job_named(struct output_cache *cache, uint64_t job)
 /* What a save writes down of an output. */
 struct snapshot {
 	char *body;
-	size_t len;
 	unsigned epoch;
 	bool whole;
 };
 
-/* Composes the map.  The data is synced after this and before it is put in place. */
-static int take_snapshot(struct output *output, struct snapshot *snap)
+static int copy_state_locked(const struct output *output, struct snapshot *snap, FILE *ranges,
+			     char sha256[SHA256_TEXT], char **etag)
 {
-	char *ranges = NULL;
-	size_t len = 0;
-	char etag[256] = "";
-	char mtime[48] = "";
-	FILE *out = open_memstream(&ranges, &len);
-
-	if (!out)
-		return -ENOMEM;
-	pthread_mutex_lock(&output->cache->lock);
-	int r = output->stale || output->unsafe ? -ESTALE : 0;
+	if (output->stale)
+		return -ESTALE;
 	snap->epoch = output->epoch;
 	snap->whole = range_set_covers(&output->have, 0, output->size);
-	range_set_format(&output->have, out);
-	if (output->etag && strlen(output->etag) < sizeof(etag))
-		snprintf(etag, sizeof(etag), "%s", output->etag);
-	else if (output->etag)
-		r = -ENAMETOOLONG;
-	output->dirty = false;
-	pthread_mutex_unlock(&output->cache->lock);
-	if (fclose(out) != 0)
-		r = -ENOMEM;
-	if (snap->whole)
-		format_mtime(output->fd, mtime, sizeof(mtime));
-	if (!r && asprintf(&snap->body, "size %" PRIu64 "\netag %s\nmtime %s\n%s", output->size,
-			   etag, mtime, ranges) < 0)
-		r = -ENOMEM;
-	free(ranges);
-	return r;
+	memcpy(sha256, output->sha256, SHA256_TEXT);
+	range_set_format(&output->have, ranges);
+	*etag = strdup(output->etag ? output->etag : "");
+	return *etag ? 0 : -ENOMEM;
+}
+
+/* Composes the map.  The data was synced before up to SNAP's ranges. */
+static int compose(struct output *output, struct snapshot *snap, const char *ranges,
+		   const char *sha256, const char *etag)
+{
+	struct output_stamp stamp;
+
+	stamp_of(output->fd, &stamp);
+	if (snap->whole) {
+		pthread_mutex_lock(&output->cache->lock);
+		output->stamp = stamp;
+		pthread_mutex_unlock(&output->cache->lock);
+	}
+	int n = asprintf(&snap->body,
+			 "books %s\nsize %" PRIu64 "\netag %s\nfile %s\ntimes %s\nera %s\n"
+			 "sha256 %s\n%s",
+			 output->cache->books, output->size, etag, stamp.file, stamp.times,
+			 output->cache->era, sha256, ranges);
+	return n < 0 ? -ENOMEM : 0;
 }
 
 static int write_map(int dirfd, const char *name, const char *body)
@@ -334,16 +413,40 @@ static int replace_map(struct output *output, const struct snapshot *snap, const
 	return r;
 }
 
-static int sync_data(struct output *output, bool whole)
+/* After a failed sync the next one would succeed, with what this one lost still lost: so nothing
+ * of it is kept. */
+static int sync_data(struct output *output)
 {
-	/* The mtime, which a whole file's map names, is no data. */
-	if ((whole ? fsync(output->fd) : fdatasync(output->fd)) == 0)
+	if (fsync(output->fd) == 0)
 		return 0;
 	int r = -errno;
-	/* The next sync would succeed, with these bytes lost. */
+	output_drop(output);
+	output_go_direct(output->cache, r);
+	return r;
+}
+
+/* Writes down what is there now, which is synced first. */
+static int take_snapshot(struct output *output, struct snapshot *snap)
+{
+	char *ranges = NULL, *etag = NULL;
+	char sha256[SHA256_TEXT];
+	size_t len = 0;
+	FILE *out = open_memstream(&ranges, &len);
+
+	if (!out)
+		return -ENOMEM;
 	pthread_mutex_lock(&output->cache->lock);
-	output->unsafe = true;
+	int r = copy_state_locked(output, snap, out, sha256, &etag);
+	output->dirty = false;
 	pthread_mutex_unlock(&output->cache->lock);
+	if (fclose(out) != 0 && !r)
+		r = -ENOMEM;
+	if (!r)
+		r = sync_data(output);
+	if (!r)
+		r = compose(output, snap, ranges, sha256, etag);
+	free(ranges);
+	free(etag);
 	return r;
 }
 
@@ -354,9 +457,9 @@ void output_save(struct output *output)
 	int r = take_snapshot(output, &snap);
 
 	if (!r)
-		r = sync_data(output, snap.whole);
-	if (!r)
 		r = write_map(output->cache->dirfd, tmp.text, snap.body);
+	if (r < 0)
+		unlinkat(output->cache->dirfd, tmp.text, 0);
 	if (!r)
 		r = replace_map(output, &snap, tmp.text);
 	if (!r && fsync(output->cache->dirfd) < 0)

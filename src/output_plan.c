@@ -211,8 +211,8 @@ static void go_ahead_locked(struct output *output, const struct output_run *run)
 void output_go_ahead_locked(struct output *output)
 {
 	/* Who ignores ranges sends all there is. */
-	if (output->no_ranges || output->renewing || output->stale || output->cache->stopped ||
-	    !output->readers)
+	if (output->no_ranges || output_paused_locked(output) || output->stale ||
+	    output_is_direct_locked(output) || output->cache->stopped || !output->readers)
 		return;
 	for (const struct output_run *run = output->runs; run < output->runs + OUTPUT_RUNS; run++)
 		if (in_order(run))
@@ -235,9 +235,11 @@ static uint64_t part_locked(const struct output *output, uint64_t start, uint64_
 static int fetch_for_locked(struct output *output, uint64_t pos, uint64_t end,
 			    struct download *split, uint64_t *reached)
 {
-	struct range window = output_window((struct range){ pos, end },
-					    gap_locked(output, pos, split),
-					    part_locked(output, pos, end));
+	struct range read = { pos, end };
+	struct range gap = gap_locked(output, pos, split);
+	struct range window = output_window(read, gap, part_locked(output, pos, end));
+	if (output_is_direct_locked(output))
+		window = (struct range){ pos, end < gap.end ? end : gap.end };
 	int r = output_begin_locked(output, window);
 	if (r < 0)
 		return r;
@@ -251,7 +253,7 @@ int output_plan_locked(struct output *output, uint64_t start, uint64_t end)
 {
 	uint64_t pos = start;
 
-	while (pos < end && !output->renewing) {
+	while (pos < end && !output_paused_locked(output)) {
 		uint64_t run = range_set_run(&output->have, pos);
 		if (run) {
 			pos += run;

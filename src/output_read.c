@@ -13,12 +13,10 @@
 #include "output_internal.h"
 
 #include <errno.h>
+#include <unistd.h>
 
-static void add_waiter_locked(struct output *output, struct output_waiter *w, uint64_t start,
-			      uint64_t end)
+static void add_waiter_locked(struct output *output, struct output_waiter *w)
 {
-	w->start = start;
-	w->end = end;
 	w->waiting = true;
 	w->prev = NULL;
 	w->next = output->waiters;
@@ -48,16 +46,41 @@ void output_take_locked(struct output *output, struct output_waiter *w, int erro
 	*list = w;
 }
 
+bool output_paused_locked(const struct output *output)
+{
+	return output->renewing || output->checking;
+}
+
+uint64_t output_missing_locked(const struct output *output, const struct output_waiter *w)
+{
+	for (uint64_t pos = w->start; pos < w->end;) {
+		uint64_t run = range_set_run(&output->have, pos);
+		if (!run && w->bytes)
+			run = range_set_run(&w->bytes->got, pos);
+		if (!run)
+			return pos;
+		pos += run;
+	}
+	return w->end;
+}
+
 struct output_waiter *output_take_ready_locked(struct output *output)
 {
 	struct output_waiter *ready = NULL;
 
 	for (struct output_waiter *w = output->waiters, *next; w; w = next) {
 		next = w->next;
-		if (range_set_covers(&output->have, w->start, w->end))
+		if (output_missing_locked(output, w) == w->end)
 			output_take_locked(output, w, 0, &ready);
 	}
 	return ready;
+}
+
+static int plan_locked(struct output *output, const struct output_waiter *w, uint64_t start)
+{
+	if (w->background && output_is_direct_locked(output))
+		return -ENOSPC;
+	return output_plan_locked(output, start, w->end);
 }
 
 void output_plan_waiters_locked(struct output *output, int error, struct output_waiter **list)
@@ -66,9 +89,10 @@ void output_plan_waiters_locked(struct output *output, int error, struct output_
 
 	for (struct output_waiter *w = output->waiters, *next; w; w = next) {
 		next = w->next;
-		int r = error && !output_owed_locked(output, w->start, w->end) ? error : 0;
+		uint64_t start = output_missing_locked(output, w);
+		int r = error && !output_owed_locked(output, start, w->end) ? error : 0;
 		if (!r && !over)
-			r = output_plan_locked(output, w->start, w->end);
+			r = plan_locked(output, w, start);
 		if (r < 0)
 			output_take_locked(output, w, r, list);
 	}
@@ -85,18 +109,18 @@ void output_wake(struct output_waiter *list)
 	}
 }
 
-static ssize_t read_locked(struct output *output, uint64_t start, uint64_t end,
-			   struct output_waiter *w)
+static ssize_t read_locked(struct output *output, struct output_waiter *w)
 {
+	uint64_t start = output_missing_locked(output, w);
 	int failed = w->error;
 
 	w->error = 0;
 	if (range_set_covers(&output->have, 0, output->size))
-		return (ssize_t)(end - start);
-	output_note_read_locked(output, start, end);
-	if (range_set_covers(&output->have, start, end)) {
+		return (ssize_t)(w->end - w->start);
+	output_note_read_locked(output, w->start, w->end);
+	if (start == w->end) {
 		output_go_ahead_locked(output);
-		return (ssize_t)(end - start);
+		return (ssize_t)(w->end - w->start);
 	}
 	if (failed)
 		return failed;
@@ -104,12 +128,28 @@ static ssize_t read_locked(struct output *output, uint64_t start, uint64_t end,
 		return output->stale;
 	if (output->cache->stopped)
 		return -EIO;
-	int r = output_plan_locked(output, start, end);
+	int r = plan_locked(output, w, start);
 	if (r < 0)
 		return r;
-	add_waiter_locked(output, w, start, end);
+	add_waiter_locked(output, w);
 	output_go_ahead_locked(output);
 	return -EINPROGRESS;
+}
+
+/* What W has not in memory is in the file. */
+static int complete_bytes(const struct output *output, struct output_waiter *w)
+{
+	const struct range_set *got = &w->bytes->got;
+
+	for (uint64_t pos = w->start; pos < w->end;) {
+		uint64_t run = range_set_run(got, pos);
+		uint64_t end = run ? pos + run : range_set_gap_end(got, pos, w->end);
+		if (!run && pread(output->fd, w->bytes->data + (pos - w->start), end - pos,
+				  (off_t)pos) != (ssize_t)(end - pos))
+			return -EIO;
+		pos = end;
+	}
+	return 0;
 }
 
 ssize_t output_read(struct output *output, uint64_t offset, size_t len,
@@ -117,13 +157,15 @@ ssize_t output_read(struct output *output, uint64_t offset, size_t len,
 {
 	if (offset >= output->size)
 		return 0;
-	uint64_t end = len < output->size - offset ? offset + len : output->size;
+	waiter->start = offset;
+	waiter->end = len < output->size - offset ? offset + len : output->size;
 	pthread_mutex_lock(&output->cache->lock);
-	ssize_t r = read_locked(output, offset, end, waiter);
+	ssize_t r = read_locked(output, waiter);
 	output->cache->counts.reads += r > 0;
 	output->cache->counts.waits += r == -EINPROGRESS;
 	pthread_mutex_unlock(&output->cache->lock);
-	return r;
+	int completed = r > 0 && waiter->bytes ? complete_bytes(output, waiter) : 0;
+	return completed < 0 ? completed : r;
 }
 
 void output_counts(struct output_cache *cache, struct output_counts *out)

@@ -37,7 +37,7 @@ static const char *const sql[STORE_STATEMENTS] = {
 	[STORE_UPDATE_JOB] = "UPDATE job SET (" JOB_COLUMNS ") = " JOB_VALUES " WHERE number = ?",
 	[STORE_DELETE_JOB] = "DELETE FROM job WHERE number = ?",
 	[STORE_INSERT_OUTPUT] = "INSERT INTO output (" OUTPUT_COLUMNS
-				") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+				") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[STORE_DELETE_OUTPUTS] = "DELETE FROM output WHERE number = ?",
 	[STORE_SET_TEXT] = "INSERT INTO text (number, which, body) VALUES (?, ?, ?) "
 			   "ON CONFLICT DO UPDATE SET body = excluded.body",
@@ -230,6 +230,7 @@ static int write_outputs(struct store_db *db, uint64_t number, const struct job 
 		put_text(&c, output->name);
 		put_text(&c, output->media_type);
 		put_text(&c, output->etag);
+		put_text(&c, output->sha256);
 		put_int(&c, output->size);
 		put_int(&c, output->mtime_ms);
 		r = run(db, &c);
@@ -513,6 +514,7 @@ static int take_outputs(struct loading *loading, struct job *job)
 		take_text(&c, &output->name);
 		take_text(&c, &output->media_type);
 		take_text(&c, &output->etag);
+		take_text(&c, &output->sha256);
 		output->size = take_int(&c);
 		output->mtime_ms = take_int(&c);
 		if (c.rc != SQLITE_OK)

@@ -88,4 +88,9 @@ int store_setting(struct store *store, const char *name, char **text);
 /* TEXT NULL: none any more. */
 int store_set_setting(struct store *store, const char *name, const char *text);
 
+/* A word that no other books are called by; drawn when it is asked for the first time. 0 or -errno.
+ */
+#define STORE_NAME_MAX 33
+int store_name(struct store *store, char name[STORE_NAME_MAX]);
+
 #endif

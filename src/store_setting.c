@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 static int prepare(struct store_db *db, const char *sql, const char *name, sqlite3_stmt **stmt)
 {
@@ -127,4 +128,28 @@ int store_belong(struct store *store, const char *gateway, char error[STORE_ERRO
 		snprintf(error, STORE_ERROR_MAX, "the books cannot be read: %s", strerror(-r));
 	free(owner);
 	return r;
+}
+
+static int draw_name(struct store *store, char name[STORE_NAME_MAX])
+{
+	unsigned char random[(STORE_NAME_MAX - 1) / 2];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -errno;
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(name + 2 * i, 3, "%02x", random[i]);
+	return store_set_setting(store, "name", name);
+}
+
+int store_name(struct store *store, char name[STORE_NAME_MAX])
+{
+	char *known;
+	int r = store_setting(store, "name", &known);
+
+	if (r)
+		return r;
+	if (known)
+		snprintf(name, STORE_NAME_MAX, "%s", known);
+	free(known);
+	return known ? 0 : draw_name(store, name);
 }

@@ -9,6 +9,7 @@
 #include "scripted_remote.h"
 
 #include <check.h>
+#include <limits.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -30,6 +31,11 @@ static struct output_source source;
 static atomic_int failures, whole, expirations;
 static enum output_failure failure;    /* the last one */
 static _Atomic(bool (*)(void)) renews; /* what expired() gives; NULL: false */
+static char digest[80];                /* of the last one that became whole */
+static uint64_t unwanted_job = UINT64_MAX;
+static unsigned unwanted_index = UINT_MAX;
+static uint64_t bound; /* of the cache's size; 0: none */
+static const char *books = "books";
 static char why[512]; /* of the last failure; read when the reader has got its error */
 
 /* Changes the script: SCRIPT(hold = MIB). */
@@ -76,24 +82,42 @@ static void note_failed(void *ctx, uint64_t job, unsigned index, enum output_fai
 	atomic_fetch_add(&failures, 1);
 }
 
-static void note_whole(void *ctx, uint64_t job, unsigned index)
+static void note_whole(void *ctx, uint64_t job, unsigned index, const char *sha256)
 {
 	(void)ctx;
-	if (job == source.job && index == source.index)
-		atomic_fetch_add(&whole, 1);
+	if (job != source.job || index != source.index)
+		return;
+	snprintf(digest, sizeof(digest), "%s", sha256);
+	atomic_fetch_add(&whole, 1);
+}
+
+/* The cache's thread says so COUNT times, and not more often until now. */
+static inline void expect_whole(int count)
+{
+	while (atomic_load(&whole) < count)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	ck_assert_int_eq(atomic_load(&whole), count);
+}
+
+static bool is_wanted(void *ctx, uint64_t job, unsigned index)
+{
+	(void)ctx;
+	return job != unwanted_job && index != unwanted_index;
 }
 
 static inline void open_cache(void)
 {
 	static const struct output_events events = { .expired = note_expired,
 						     .failed = note_failed,
-						     .whole = note_whole };
+						     .whole = note_whole,
+						     .wanted = is_wanted };
+	struct output_conf conf = { .dir = dir, .books = books, .size = bound };
 
 	scripted_start(&far);
 	far.object = object;
 	far.size = SIZE;
 	stopped = false;
-	cache = output_cache_new(dir, &far.remote, &events);
+	cache = output_cache_new(&conf, &far.remote, &events);
 	ck_assert_ptr_nonnull(cache);
 }
 
@@ -101,6 +125,7 @@ static inline void close_cache(void)
 {
 	if (!stopped)
 		scripted_stop(&far);
+	output_stop(cache);
 	output_put(out);
 	out = NULL;
 	output_cache_free(cache);
@@ -169,13 +194,28 @@ static inline void wait_woken(struct reader *r)
 		;
 }
 
+/* What output_read() said is there, from wherever it is; the waiter is over. */
+static inline ssize_t take_bytes(struct output_waiter *waiter, uint64_t at, ssize_t n,
+				 unsigned char *buf)
+{
+	const char *bytes = output_waiter_bytes(waiter);
+
+	if (n > 0 && bytes)
+		memcpy(buf, bytes, (size_t)n);
+	else if (n > 0)
+		n = pread(output_fd(out), buf, (size_t)n, (off_t)at);
+	output_waiter_release(waiter);
+	return n;
+}
+
 static inline void finish_reader(struct reader *r)
 {
 	static unsigned char buf[MIB];
 
 	wait_woken(r);
-	ck_assert_int_eq(output_read(out, r->at, r->len, &r->waiter), (ssize_t)r->len);
-	ck_assert_int_eq(pread(output_fd(out), buf, r->len, (off_t)r->at), (ssize_t)r->len);
+	ssize_t n = output_read(out, r->at, r->len, &r->waiter);
+	ck_assert_int_eq(n, (ssize_t)r->len);
+	ck_assert_int_eq(take_bytes(&r->waiter, r->at, n, buf), (ssize_t)r->len);
 	ck_assert(memcmp(buf, object + r->at, r->len) == 0);
 }
 
@@ -194,7 +234,7 @@ static inline ssize_t try_read(uint64_t at, size_t len, unsigned char *buf)
 	for (;;) {
 		ssize_t n = output_read(out, at, len, &r.waiter);
 		if (n != -EINPROGRESS)
-			return n <= 0 ? n : pread(output_fd(out), buf, (size_t)n, (off_t)at);
+			return take_bytes(&r.waiter, at, n, buf);
 		wait_woken(&r);
 	}
 }

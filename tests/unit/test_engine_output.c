@@ -199,8 +199,11 @@ START_TEST(a_failed_download_asks_for_a_new_address)
 	expect_error(number, "broken");
 	pass(HOUR);
 	ck_assert_ptr_null(sim.calls);
-	events.whole(events.ctx, number, 0);
+	events.whole(events.ctx, number, 0, "ab12");
 	expect_error(number, NULL);
+	job = engine_get(sim.engine, number);
+	ck_assert_str_eq(job->outputs[0].sha256, "ab12");
+	job_put(job);
 }
 END_TEST
 
@@ -270,7 +273,8 @@ static struct output_cache *start_cache(void)
 	char dir[DISK_DIR_MAX + 8];
 
 	snprintf(dir, sizeof(dir), "%s/cache", disk_dir);
-	cache = output_cache_new(dir, &sim.remote, &events);
+	cache = output_cache_new(&(struct output_conf){ .dir = dir, .books = "" }, &sim.remote,
+				 &events);
 	ck_assert_ptr_nonnull(cache);
 	engine_set_cache(sim.engine, cache);
 	return cache;

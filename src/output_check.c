@@ -1,0 +1,173 @@
+/*
+ * output_check - is a copy what it should be
+ *
+ * A copy of a GLB is checked by its header as soon as that has come.  A copy that became whole is
+ * hashed once, and its digest is written into the map.  A copy that was found on the disk and is
+ * not trusted (see output.h) is hashed again:
+ *
+ *   checking   `have` is empty, nothing is fetched, the readers wait for the saver
+ *   right      `have` is all of it; the map is saved, with the present era
+ *   wrong      dropped; what the readers wait for is fetched
+ */
+#include "log.h"
+#include "output_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK (1 << 20)
+
+static uint32_t little_endian(const unsigned char *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+bool output_check_glb(const struct output *output, const unsigned char head[GLB_HEADER], char *why,
+		      size_t size)
+{
+	if (memcmp(head, "glTF", 4) != 0) {
+		snprintf(why, size, "it does not begin like a GLB file");
+		return false;
+	}
+	if (little_endian(head + 4) != 2) {
+		snprintf(why, size, "it is glTF version %" PRIu32 ", not 2",
+			 little_endian(head + 4));
+		return false;
+	}
+	if (little_endian(head + 8) != output->size) {
+		snprintf(why, size, "its header says %" PRIu32 " bytes, the server %" PRIu64,
+			 little_endian(head + 8), output->size);
+		return false;
+	}
+	return true;
+}
+
+bool output_check_glb_file(const struct output *output, char *why, size_t size)
+{
+	unsigned char head[GLB_HEADER];
+
+	if (output->size < sizeof(head) ||
+	    pread(output->fd, head, sizeof(head), 0) != sizeof(head)) {
+		snprintf(why, size, "too short for a GLB file");
+		return false;
+	}
+	return output_check_glb(output, head, why, size);
+}
+
+/* 0, 1 at the end, or -errno. */
+static int digest_block(const struct output *output, EVP_MD_CTX *digest, char *block, uint64_t *at)
+{
+	ssize_t n = pread(output->fd, block, BLOCK, (off_t)*at);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return *at == output->size ? 1 : -EIO;
+	*at += (uint64_t)n;
+	return EVP_DigestUpdate(digest, block, (size_t)n) ? 0 : -EIO;
+}
+
+static int finish_digest(EVP_MD_CTX *digest, char out[SHA256_TEXT])
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (!EVP_DigestFinal_ex(digest, sum, &len))
+		return -EIO;
+	for (unsigned i = 0; i < len; i++)
+		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+	return 0;
+}
+
+int output_digest(const struct output *output, char out[SHA256_TEXT])
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	char *block = malloc(BLOCK);
+	uint64_t at = 0;
+	int r = digest && block && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+
+	while (!r)
+		r = output_closing(output->cache) ? -ECANCELED
+						  : digest_block(output, digest, block, &at);
+	if (r > 0)
+		r = finish_digest(digest, out);
+	free(block);
+	EVP_MD_CTX_free(digest);
+	return r;
+}
+
+static void end_check(struct output *output, bool right)
+{
+	struct output_cache *cache = output->cache;
+	struct output_waiter *woken = NULL, *failed = NULL;
+
+	pthread_mutex_lock(&cache->lock);
+	bool checking = output->checking;
+	output->checking = false;
+	if (checking && right && range_set_add(&output->have, 0, output->size) == 0) {
+		output->dirty = true;
+		output->tell = !*output->known;
+		woken = output_take_ready_locked(output);
+	}
+	if (checking)
+		output_plan_waiters_locked(output, 0, &failed);
+	pthread_mutex_unlock(&cache->lock);
+	output_wake(woken);
+	output_wake(failed);
+}
+
+void output_check(struct output *output)
+{
+	char sum[SHA256_TEXT];
+	int r = output_digest(output, sum);
+
+	if (r == -ECANCELED)
+		return;
+	bool right = !r && strcmp(sum, output->sha256) == 0;
+	if (!right) {
+		log_warn("output %" PRIu64 "-%u: what is cached is dropped: %s", output->job,
+			 output->index, r ? strerror(-r) : "it is damaged");
+		output_drop(output);
+	}
+	end_check(output, right);
+}
+
+static void replace_changed(struct output *output)
+{
+	output_detach(output, -ESTALE);
+	output_tell(output, OUTPUT_CHANGED,
+		    "the object at the server is not the one that it was (stale): it has the same "
+		    "size and another SHA-256");
+}
+
+void output_seal(struct output *output)
+{
+	struct output_cache *cache = output->cache;
+	char sum[SHA256_TEXT];
+
+	pthread_mutex_lock(&cache->lock);
+	unsigned epoch = output->epoch;
+	bool needed = !output->stale && !*output->sha256 &&
+		      range_set_covers(&output->have, 0, output->size);
+	pthread_mutex_unlock(&cache->lock);
+	int r = needed ? output_digest(output, sum) : -ECANCELED;
+	if (r && r != -ECANCELED)
+		log_errno(r, "cannot read output %" PRIu64 "-%u back", output->job, output->index);
+	if (r)
+		return;
+	if (*output->known && strcmp(sum, output->known) != 0) {
+		replace_changed(output);
+		return;
+	}
+	pthread_mutex_lock(&cache->lock);
+	if (epoch == output->epoch) {
+		memcpy(output->sha256, sum, sizeof(sum));
+		output->tell = !*output->known;
+	}
+	pthread_mutex_unlock(&cache->lock);
+}
