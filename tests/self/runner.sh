@@ -70,3 +70,14 @@ if [ "$(id -u)" = 0 ] && mount -t tmpfs none "$T/tmp" 2>/dev/null; then
 else
 	echo "a leaked mount: may not mount here" >>"$T/skipped"
 fi
+
+# A machine without FUSE skips the mount tests, and says so.
+printf '%s\n' 'exit 1' >"$suite/mount/any.sh"
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	TESTS=$suite "$ROOT/tests/tools/private" -- bash -c 'mount --bind /dev/null /dev/fuse && exec "$ROOT/tests/run" any' >"$T/out" 2>&1
+	grep -q '^!!! No usable FUSE on this machine' "$T/out"
+	grep -q '^SKIP mount/any .*: no FUSE here: ' "$T/out"
+	[ "$(tail -n 1 "$T/out")" = '0 passed, 0 failed, 1 skipped' ]
+else
+	echo "a machine without FUSE: no private mount namespace" >>"$T/skipped"
+fi
