@@ -300,8 +300,7 @@ static void wait_for(struct fs *fs, const struct fs_ask *ask, struct fs_batch *b
 	wait->park.cancel = batch_cancel;
 	wait->park.answer = batch_answer;
 	wait->park.destroy = batch_destroy;
-	int64_t now = fs->conf.world.mono_ms(fs->conf.world.ctx);
-	fs_park_init(&wait->park, fs, ask->req, now + fs->conf.submit_wait_ms);
+	fs_park_init(&wait->park, fs, ask->req, fs_ask_deadline(fs, ask));
 	watch_lines(fs, wait);
 	fs_park_done(&wait->park);
 }

@@ -222,6 +222,8 @@ void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_as
 		  size_t written);
 /* Answers ASK with success or a positive errno, and finishes a rename. */
 void fs_answer(const struct fs_ask *ask, int error);
+/* Until when ASK's caller waits for the outcome, on the monotonic clock. */
+int64_t fs_ask_deadline(struct fs *fs, const struct fs_ask *ask);
 /* What is wrong with what ASK's draft holds: kept for whoever looks. Gives ERROR. */
 int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error);
 /* What was refused and cost nothing may be asked for once more. Nothing for what is uncertain. */

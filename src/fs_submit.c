@@ -158,6 +158,18 @@ static void ask_destroy(struct fs_park *park)
 	free(wait);
 }
 
+/* The kernel has locked the directory of a rename: whoever lists it, or makes a file there, waits
+ * with it, and cannot be killed. */
+#define RENAME_WAIT_MS 5000
+
+int64_t fs_ask_deadline(struct fs *fs, const struct fs_ask *ask)
+{
+	int64_t wait = fs->conf.submit_wait_ms;
+	if (ask->moment == FS_ASK_RENAME && wait > RENAME_WAIT_MS)
+		wait = RENAME_WAIT_MS;
+	return fs->conf.world.mono_ms(fs->conf.world.ctx) + wait;
+}
+
 static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job,
 		     bool (*until)(const struct job *))
 {
@@ -172,8 +184,7 @@ static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job,
 	wait->park.cancel = ask_cancel;
 	wait->park.answer = ask_park_answer;
 	wait->park.destroy = ask_destroy;
-	int64_t now = fs->conf.world.mono_ms(fs->conf.world.ctx);
-	fs_park_init(&wait->park, fs, ask->req, now + fs->conf.submit_wait_ms);
+	fs_park_init(&wait->park, fs, ask->req, fs_ask_deadline(fs, ask));
 	if (!engine_watch(fs->engine, &wait->watch))
 		fs_park_fire(&wait->park);
 	fs_park_done(&wait->park);

@@ -97,6 +97,22 @@ hold
 await 10 file_is "$M/slow/status" COMPLETED
 posts_are $((posts + 2)) "after a late answer"
 
+# A rename, which locks its directory, waits five seconds at most: who lists new/ waits with it.
+driver_stop
+driver_start
+params "$M/new/.renamed" https://images.example/renamed.png
+hold submit.received
+mv "$M/new/.renamed" "$M/new/renamed.json" &
+writer=$!
+arrived submit.received
+within $((9 * SLOW)) ls "$M/new" >"$T/listing"
+wait $writer || fail "mv says that a job was refused that goes on"
+eq "$(cat "$M/by-name/renamed/status")" SUBMITTING "a rename whose answer is late"
+release submit.received
+hold
+await 10 file_is "$M/by-name/renamed/status" COMPLETED
+posts=$((posts + 1))
+
 # submit=sync: what is not taken at once is refused, and nothing of it is sent later.
 driver_stop
 driver_start submit=sync
