@@ -16,11 +16,9 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->conf.mountpoint = strdup(conf->mountpoint);
 	fs->drafts = draft_box_new();
 	pthread_mutex_init(&fs->park_lock, NULL);
-	pthread_mutex_init(&fs->jobs_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
 	iomode_init(&fs->iomode);
 	fs->passthrough.wanted = conf->passthrough && geteuid() == 0;
-	fs->changes = 1;
 	pthread_mutex_init(&fs->batch_lock, NULL);
 	fs->started = fs_now(fs);
 	fs->defaults_changed_ms = conf->world.wall_ms(conf->world.ctx);
@@ -41,6 +39,7 @@ void fs_attach(struct fs *fs, struct engine *engine, struct output_cache *cache,
 	fs->engine = engine;
 	fs->cache = cache;
 	fs->notify = notify;
+	fs_measure(fs);
 }
 
 void fs_free(struct fs *fs)
@@ -52,7 +51,6 @@ void fs_free(struct fs *fs)
 	fs_batches_free(fs);
 	draft_box_free(fs->drafts);
 	pthread_mutex_destroy(&fs->park_lock);
-	pthread_mutex_destroy(&fs->jobs_lock);
 	pthread_mutex_destroy(&fs->handle_lock);
 	iomode_release(&fs->iomode);
 	pthread_mutex_destroy(&fs->batch_lock);

@@ -117,31 +117,23 @@ static int text_size(struct fs *fs, uint64_t ino, size_t *size)
 	return r;
 }
 
-/* Every listing of the root wants it, and `jobs` is as long as there are jobs. */
-static int jobs_size(struct fs *fs, uint64_t ino, size_t *size)
+int fs_text_size(struct fs *fs, uint64_t ino, size_t *size)
 {
-	uint64_t changes = fs->changes; /* before the text is made: it may be newer, never older */
-	pthread_mutex_lock(&fs->jobs_lock);
-	bool known = fs->jobs_changes == changes;
-	*size = fs->jobs_size;
-	pthread_mutex_unlock(&fs->jobs_lock);
-	if (known)
-		return 0;
-	int r = text_size(fs, ino, size);
-	if (r)
-		return r;
-	pthread_mutex_lock(&fs->jobs_lock);
-	if (changes > fs->jobs_changes) {
-		fs->jobs_changes = changes;
-		fs->jobs_size = *size;
-	}
-	pthread_mutex_unlock(&fs->jobs_lock);
+	const struct node *node = node_of(node_kind(ino));
+	if (!node || !(node->flags & NODE_ROWS))
+		return text_size(fs, ino, size);
+	*size = fs->sizes[node->kind];
 	return 0;
 }
 
-int fs_text_size(struct fs *fs, uint64_t ino, size_t *size)
+void fs_measure(struct fs *fs)
 {
-	return node_kind(ino) == NODE_JOBS ? jobs_size(fs, ino, size) : text_size(fs, ino, size);
+	for (const struct node *node = node_next(NODE_ROOT, 0); node;
+	     node = node_next(NODE_ROOT, node->kind)) {
+		size_t size = 0;
+		if (node->flags & NODE_ROWS && text_size(fs, node_ino(0, node->kind), &size) == 0)
+			fs->sizes[node->kind] = size;
+	}
 }
 
 /* Up to SIZE bytes of TEXT from OFF; *OUT is where they are. */

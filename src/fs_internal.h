@@ -54,10 +54,9 @@ struct fs {
 	struct fs_park *parked;
 	bool stopping;
 
-	_Atomic uint64_t changes;  /* of jobs */
-	pthread_mutex_t jobs_lock; /* guards the size of `jobs`, as it was after so many changes */
-	uint64_t jobs_changes;
-	size_t jobs_size;
+	/* Of the root's files with a row for each job, which every listing asks for: what they are
+	 * at the start, and every change of a job adds to. */
+	_Atomic size_t sizes[NODE_DRAFT];
 
 	struct fs_passthrough passthrough;
 	struct iomode iomode; /* of outputs */
@@ -155,6 +154,8 @@ int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino);
 /* fs_file.c */
 /* The length of the text of a file of the root. 0 or -errno. */
 int fs_text_size(struct fs *fs, uint64_t ino, size_t *size);
+/* Takes the lengths of those that have a row for each job; before any job changes. */
+void fs_measure(struct fs *fs);
 struct fs_handle *fs_handle_new(struct fs *fs, uint64_t ino);
 void fs_handle_free(struct fs *fs, struct fs_handle *handle);
 /* Attributes of output INO, which has no name any more, if it is still open. 0 or -ESTALE. */

@@ -86,12 +86,21 @@ static void tell_drop(struct fs *fs, const struct job *job)
 	}
 }
 
+static void tell_rows(struct fs *fs, const struct job *before, const struct job *after)
+{
+	for (const struct node *node = node_next(NODE_ROOT, 0); node;
+	     node = node_next(NODE_ROOT, node->kind))
+		if (node->flags & NODE_ROWS)
+			fs->sizes[node->kind] += node_row_size(node, after) -
+						 node_row_size(node, before);
+}
+
 void fs_job_changed(void *ctx, const struct job *before, const struct job *after)
 {
 	struct fs *fs = ctx;
-	fs->changes++;
 	if (!fs->notify)
 		return;
+	tell_rows(fs, before, after);
 	tell_names(fs, before, after);
 	if (after)
 		tell_files(fs, before, after);

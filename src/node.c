@@ -1,10 +1,12 @@
 #include "node.h"
 
+#include "gallery.h"
 #include "node_provenance.h"
 #include "params.h"
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -125,14 +127,27 @@ static void render_jobs_line(const struct job *job, FILE *out)
 	fprintf(out, "%lld\n", (long long)bytes);
 }
 
+static void put_rows(const struct node_input *in, void (*row)(const struct job *job, FILE *out),
+		     FILE *out)
+{
+	const struct job *job;
+	for (uint64_t after = 0; (job = in->next(in->ctx, after)) != NULL; job_put(job)) {
+		row(job, out);
+		after = job->number;
+	}
+}
+
 static void render_jobs(const struct node_input *in, FILE *out)
 {
 	fputs("name\trequest_id\tstatus\tcreated\tcost\tbytes\n", out);
-	const struct job *job;
-	for (uint64_t after = 0; (job = in->next(in->ctx, after)) != NULL; job_put(job)) {
-		render_jobs_line(job, out);
-		after = job->number;
-	}
+	put_rows(in, render_jobs_line, out);
+}
+
+static void render_gallery(const struct node_input *in, FILE *out)
+{
+	gallery_begin(in->source, out);
+	put_rows(in, gallery_row, out);
+	gallery_end(out);
 }
 
 static void render_defaults(const struct node_input *in, FILE *out)
@@ -347,10 +362,11 @@ static const struct node table[] = {
 	{ NODE_NEW,         "new",         NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL,             NULL },
 	{ NODE_BY_NAME,     "by-name",     NODE_ROOT, DIR_MODE,  0,             0,   0,        0,                        NULL,           NULL,             NULL },
 	{ NODE_LATEST,      "latest",      NODE_ROOT, LINK_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             NULL },
-	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_jobs },
+	{ NODE_JOBS,        "jobs",        NODE_ROOT, FILE_MODE, NODE_VOLATILE | NODE_ROWS, 0, 0,   0,                        NULL,           NULL,             render_jobs },
 	{ NODE_DEFAULTS,    "defaults.json", NODE_ROOT, FILE_MODE | 0200, 0,    0,   0,        0,                        NULL,           NULL,             render_defaults },
 	{ NODE_SPEND,       "spend",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_spend },
 	{ NODE_STATS,       "stats",       NODE_ROOT, FILE_MODE, NODE_VOLATILE, 0,   0,        0,                        NULL,           NULL,             render_stats },
+	{ NODE_GALLERY,     "index.html",  NODE_ROOT, FILE_MODE, NODE_VOLATILE | NODE_ROWS, 0, 0,   0,                        NULL,           NULL,             render_gallery },
 	{ NODE_ERROR,       "error",       NODE_JOB,  FILE_MODE, 0,             ANY, 0,        0,                        has_error,      NULL,             render_error },
 	{ NODE_PARAMS,      "params.json", NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     TEXT(JOB_TEXT_PARAMS),    NULL,           size_params,      render_params },
 	{ NODE_IMAGE_URL,   "image_url",   NODE_JOB,  FILE_MODE, 0,             ANY, BUYS,     0,                        NULL,           size_image_url,   render_image_url },
@@ -365,6 +381,22 @@ static const struct node table[] = {
 };
 /* clang-format on */
 #define ROWS (sizeof(table) / sizeof(table[0]))
+
+size_t node_row_size(const struct node *node, const struct job *job)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = job ? open_memstream(&text, &size) : NULL;
+	if (out) {
+		if (node->kind == NODE_GALLERY)
+			gallery_row(job, out);
+		else
+			render_jobs_line(job, out);
+		fclose(out);
+	}
+	free(text);
+	return size;
+}
 
 const struct node *node_of(unsigned kind)
 {

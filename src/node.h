@@ -33,6 +33,7 @@ enum node_kind {
 	NODE_DEFAULTS,
 	NODE_SPEND,
 	NODE_STATS,
+	NODE_GALLERY,
 	/* number is a draft's (draft.h) */
 	NODE_DRAFT,
 	/* number is a job's */
@@ -103,8 +104,8 @@ struct node_input {
 	size_t stat_count;
 	const char *source; /* the mount's SOURCE, as given */
 	const char *mountpoint;
-	/* The first job with a number above AFTER, with a reference; NULL at the end. For `jobs`.
-	 */
+	/* The first job with a number above AFTER, with a reference; NULL at the end. For
+	 * files with a row for each. */
 	const struct job *(*next)(void *ctx, uint64_t after);
 	/* Bytes of output INDEX of JOB on the local disk. For `progress`. */
 	uint64_t (*stored)(void *ctx, const struct job *job, unsigned index);
@@ -115,6 +116,7 @@ struct node_input {
 	1 /* found by name, not by readdir: a file that blocks must not be opened by `grep -r` */
 #define NODE_VOLATILE 2 /* changes without anybody being told: its attributes are not cached */
 #define NODE_GROWS    4 /* only ever appended to: a reader at its end may look for more */
+#define NODE_ROWS     8 /* has a row for each job, and nothing else that changes */
 
 struct node {
 	unsigned kind;
@@ -131,6 +133,9 @@ struct node {
 	void (*render)(const struct node_input *in,
 		       FILE *out); /* NULL: directories, links, outputs */
 };
+
+/* Bytes of JOB's row (NULL: none) in a file of NODE_ROWS. */
+size_t node_row_size(const struct node *node, const struct job *job);
 
 /* The row of KIND; NULL: not in the table (drafts, outputs, job directories and links have none).
  */
