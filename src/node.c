@@ -82,6 +82,7 @@ static void render_readme(const struct node_input *in, FILE *out)
 	      "    latest     the newest job\n"
 	      "    jobs       all jobs, tab separated\n"
 	      "    defaults.json   parameters that every job starts from; write it (without image_url and seed)\n"
+	      "    index.html all jobs as a page for a browser\n"
 	      "    spend      what this mount has spent by its own estimate, and the budget\n"
 	      "    stats      what it has done: requests, bytes, reads\n"
 	      "    JOB/       status, wait, output.glb, params.json (what was sent), cost, log, error, ...\n"
