@@ -53,6 +53,8 @@ front_configure() { # port
 			scgi_temp_path $F/tmp/scgi;
 			log_format line '\$server_protocol \$request_method \$uri \$status \$connection';
 			access_log $F/log line;
+			# However long a slow machine polls: only we end connections.
+			keepalive_requests 1000000;
 			ssl_certificate $F/live.crt;
 			ssl_certificate_key $F/live.key;
 			server {
