@@ -252,8 +252,12 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct fs *fs = userdata;
 	/* Replies go from the cache's descriptor to the kernel without a copy through us. */
-	conn->want |= conn->capable & (FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want |= conn->capable & FUSE_CAP_SPLICE_WRITE;
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
+	/* The kernel asks us no more (12 by default) of what it does in the background, and reading
+	 * is, while so much is unanswered: readers who wait for a slow server would hold up all
+	 * others, and every release. */
+	conn->max_background = UINT16_MAX;
 	fs_passthrough_init(fs, conn);
 	fs->opendir_unneeded = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	fs->conf.serving(fs->conf.ctx);

@@ -328,21 +328,20 @@ static void read_free(struct fs_park *park)
 	free(read);
 }
 
-/* The bytes of READ are there, or it is at the end, or why not. */
-static void reply_read(struct read_park *read, ssize_t n)
+/* N as output_read() gives it; BYTES: NULL when they are in the file. */
+static void reply_read(fuse_req_t req, struct output *output, uint64_t off, ssize_t n,
+		       const char *bytes)
 {
-	const char *bytes = output_waiter_bytes(&read->waiter);
 	if (n < 0)
-		fuse_reply_err(read->park.req, (int)-n);
+		fuse_reply_err(req, (int)-n);
 	else if (n == 0 || bytes)
-		fuse_reply_buf(read->park.req, bytes, (size_t)n);
+		fuse_reply_buf(req, bytes, (size_t)n);
 	else
-		reply_file(read->park.req, read->output, read->off, (size_t)n);
+		reply_file(req, output, off, (size_t)n);
 }
 
-/* BEFORE was woken for the same bytes; NULL: the first try. */
-static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
-			struct output_waiter *before)
+static void read_or_park(fuse_req_t req, struct output *output, uint64_t off, size_t size,
+			 struct output_waiter *before)
 {
 	struct fs *fs = fs_of(req);
 	struct read_park *read = calloc(1, sizeof(*read));
@@ -366,8 +365,20 @@ static void read_output(fuse_req_t req, struct output *output, uint64_t off, siz
 		return;
 	}
 	fuse_req_interrupt_func(req, NULL, NULL);
-	reply_read(read, n);
+	reply_read(req, output, off, n, output_waiter_bytes(&read->waiter));
 	read_free(&read->park);
+}
+
+/* BEFORE was woken for the same bytes; NULL: the first try. What is in the file needs nothing to
+ * wait with. */
+static void read_output(fuse_req_t req, struct output *output, uint64_t off, size_t size,
+			struct output_waiter *before)
+{
+	ssize_t n = output_read_now(output, off, size);
+	if (n == -EAGAIN)
+		read_or_park(req, output, off, size, before);
+	else
+		reply_read(req, output, off, n, NULL);
 }
 
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

@@ -15,6 +15,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -125,9 +126,19 @@ static ssize_t send(int fd, struct iovec *iov, int count, void *userdata)
 	return writev(fd, iov, count);
 }
 
+/* Without it libfuse would not splice, which is what outputs are read fastest with. */
+static ssize_t send_pipe(int pipe, off_t *pipe_off, int fd, off_t *off, size_t len, unsigned flags,
+			 void *userdata)
+{
+	(void)userdata;
+	return splice(pipe, pipe_off, fd, off, len, flags);
+}
+
 int fs_mounted(struct fs *fs, struct fuse_session *session)
 {
-	static const struct fuse_custom_io io = { .read = receive, .writev = send };
+	static const struct fuse_custom_io io = { .read = receive,
+						  .writev = send,
+						  .splice_send = send_pipe };
 	if (!fs->passthrough.wanted)
 		return 0;
 	fs->passthrough.fd = fuse_session_fd(session);

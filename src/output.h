@@ -149,6 +149,9 @@ void output_waiter_release(struct output_waiter *waiter);
 ssize_t output_read(struct output *output, uint64_t offset, size_t len,
 		    struct output_waiter *waiter);
 
+/* As output_read(), but -EAGAIN, and nothing is begun, when they are not there. */
+ssize_t output_read_now(struct output *output, uint64_t offset, size_t len);
+
 /* Stops waiting. true: WAITER will not be woken; false: it was, or is being, woken. */
 bool output_cancel(struct output *output, struct output_waiter *waiter);
 

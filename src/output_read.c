@@ -168,6 +168,21 @@ ssize_t output_read(struct output *output, uint64_t offset, size_t len,
 	return completed < 0 ? completed : r;
 }
 
+ssize_t output_read_now(struct output *output, uint64_t offset, size_t len)
+{
+	struct output_waiter nobody = { .start = offset };
+
+	if (offset >= output->size)
+		return 0;
+	nobody.end = len < output->size - offset ? offset + len : output->size;
+	pthread_mutex_lock(&output->cache->lock);
+	bool there = range_set_covers(&output->have, nobody.start, nobody.end);
+	ssize_t r = there ? read_locked(output, &nobody) : -EAGAIN;
+	output->cache->counts.reads += r > 0;
+	pthread_mutex_unlock(&output->cache->lock);
+	return r;
+}
+
 void output_counts(struct output_cache *cache, struct output_counts *out)
 {
 	pthread_mutex_lock(&cache->lock);
