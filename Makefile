@@ -26,7 +26,8 @@ TEST_PKGS    := check
 Q    := $(if $(V),,@)
 quiet = $(or $(V),$(findstring s,$(firstword -$(MAKEFLAGS))))
 say   = $(if $(quiet),@:,@printf '  %-4s %s\n' $(1) $@)
-pkgs  = $(shell pkg-config --$(1) $(2))
+# The warnings of a library's headers are its own.
+pkgs  = $(patsubst -I%,-isystem%,$(shell pkg-config --$(1) $(2)))
 
 DRIVER_OBJS  := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/*.c))
 SANDBOX_OBJS := $(patsubst src/%.c,$(B)/obj/%.o,$(wildcard src/sandbox/*.c))
