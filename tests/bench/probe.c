@@ -4,6 +4,7 @@
  * Usage:  probe cold FILE             open, 20 bytes (ttfb_ms), then the rest in order (total_ms)
  *         probe seq[-] FILE           all of it in pieces of 1 MiB (mib_s)
  *         probe rand[-] FILE          all of it in 4 KiB blocks, in random order (iops)
+ *         probe mmapseq[-] FILE       mapped, every page touched in order (mib_s)
  *         probe stat DIR LIST COUNT   stat COUNT random lines of LIST, paths below DIR (stat_s)
  * Output: lines "NAME VALUE". A '-' first drops the file's pages from the page cache, which on FUSE
  *         leaves those of the file behind it.
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -86,6 +88,24 @@ static void sequential(const char *path)
 	double total = read_rest(fd);
 
 	printf("mib_s %.1f\n", total / PIECE / (now_s() - start));
+}
+
+/* Touches every page, in order. */
+static void mapped(const char *path)
+{
+	struct stat st;
+	int fd = open_file(path);
+
+	if (fstat(fd, &st))
+		fail("stat");
+	double start = now_s();
+	const char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (bytes == MAP_FAILED)
+		fail("mmap");
+	volatile char sum = 0;
+	for (off_t at = 0; at < st.st_size; at += BLOCK)
+		sum = (char)(sum + bytes[at]);
+	printf("mib_s %.1f\n", (double)st.st_size / PIECE / (now_s() - start));
 }
 
 static size_t *shuffled(size_t count)
@@ -178,10 +198,12 @@ int main(int argc, char **argv)
 		sequential(argv[2]);
 	else if (strncmp(mode, "rand", 4) == 0)
 		at_random(argv[2]);
+	else if (strncmp(mode, "mmapseq", 7) == 0)
+		mapped(argv[2]);
 	else if (strcmp(mode, "stat") == 0 && argc > 4)
 		stats(argv[2], argv[3], atol(argv[4]));
 	else
-		return fputs("usage: probe cold|seq[-]|rand[-] FILE | stat DIR LIST COUNT\n",
+		return fputs("usage: probe cold|seq[-]|rand[-]|mmapseq[-] FILE | stat DIR LIST COUNT\n",
 			     stderr),
 		       2;
 	return 0;
