@@ -69,5 +69,6 @@ for ((i = 0; i < 64; i++)); do
 	cmp "$T/output.$i" "$T/direct.glb" || fail "reader $i got something else"
 	tail -c $((40000 * (i + 1))) "$T/direct.glb" | cmp - "$T/tail.$i" || fail "tail $i got something else"
 done
-[ "$(ledger cdn_requests)" -le 8 ] || fail "64 readers made $(ledger cdn_requests) requests"
+once=$(cat "$T/known" "$T/direct.glb" "$T/direct.glb" | wc -c)
+[ "$(ledger cdn_bytes)" -lt $((once + (1 << 20))) ] || fail "128 readers fetched $(ledger cdn_bytes) bytes, not $once"
 posts_are 4
