@@ -34,11 +34,12 @@ struct fs *fs_new(const struct fs_conf *conf)
 }
 
 void fs_attach(struct fs *fs, struct engine *engine, struct output_cache *cache,
-	       struct notify *notify)
+	       struct notify *notify, struct touch *touch)
 {
 	fs->engine = engine;
 	fs->cache = cache;
 	fs->notify = notify;
+	fs->touch = touch;
 	fs_measure(fs);
 }
 
@@ -244,8 +245,11 @@ static void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 
 static void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
-	(void)link, (void)parent, (void)name;
-	fuse_reply_err(req, EPERM);
+	(void)link;
+	if (fs_touch_made(req))
+		fs_touch_make(req, parent, name);
+	else
+		fuse_reply_err(req, EPERM);
 }
 
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
@@ -281,6 +285,7 @@ static const struct fuse_lowlevel_ops operations = {
 	.release = fs_release,
 	.fsync = fs_fsync,
 	.opendir = fs_opendir,
+	.poll = fs_poll,
 	.readdir = fs_readdir,
 	.readdirplus = fs_readdirplus,
 	.statfs = fs_statfs,

@@ -5,7 +5,7 @@
  * wait. Threads: libfuse's workers run the operations and touch memory and the local disk only;
  * what must wait is parked, and answered by the network thread or by whoever made the awaited
  * change. Locks:   the list of parked requests; a leaf, but for libfuse's request lock, which comes
- * before it. Owns:    drafts, handles, parked requests.  Borrows: engine, cache, notify.
+ * before it. Owns:    drafts, handles, parked requests.  Borrows: engine, cache, notify, touch.
  */
 #ifndef FS_H
 #define FS_H
@@ -14,6 +14,7 @@
 #include "node.h"
 #include "notify.h"
 #include "output.h"
+#include "touch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,9 +45,9 @@ struct fs;
 
 /* NULL with errno. */
 struct fs *fs_new(const struct fs_conf *conf);
-/* Before the first request. */
+/* Before the first request. TOUCH may be NULL. */
 void fs_attach(struct fs *fs, struct engine *engine, struct output_cache *cache,
-	       struct notify *notify);
+	       struct notify *notify, struct touch *touch);
 
 /* SESSION, whose userdata is FS, is mounted; before its loop. 0 or -errno. */
 int fs_mounted(struct fs *fs, struct fuse_session *session);

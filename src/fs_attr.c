@@ -344,7 +344,7 @@ static int set_attr(struct fs *fs, uint64_t ino, const struct stat *attr, int to
 void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		struct fuse_file_info *fi)
 {
-	int r = set_attr(fs_of(req), ino, attr, to_set, fi);
+	int r = fs_touch_made(req) ? 0 : set_attr(fs_of(req), ino, attr, to_set, fi);
 	if (r)
 		fuse_reply_err(req, -r);
 	else

@@ -87,7 +87,8 @@ int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino)
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	uint64_t ino;
-	int r = fs_resolve(fs_of(req), parent, name, &ino);
+	int r = fs_touch_hides(req, parent, name) ? -ENOENT
+						  : fs_resolve(fs_of(req), parent, name, &ino);
 	if (r)
 		fuse_reply_err(req, -r);
 	else
@@ -360,6 +361,10 @@ void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 				      .gid = ctx->gid,
 				      .mode = mode & 07777 & ~ctx->umask };
 	uint64_t number, ino;
+	if (fs_touch_made(req)) {
+		fs_touch_make(req, parent, name);
+		return;
+	}
 	int r = fs_job_name_allowed(parent, name);
 	if (r == 0 && fs_resolve(fs, parent, name, &ino) == 0)
 		r = -EEXIST;

@@ -33,6 +33,7 @@ void fs_handle_free(struct fs *fs, struct fs_handle *handle)
 	if (handle->next)
 		handle->next->prev = handle->prev;
 	pthread_mutex_unlock(&fs->handle_lock);
+	fs_poll_forget(fs, handle);
 	draft_put(handle->draft);
 	if (handle->output)
 		output_put(handle->output);
@@ -245,7 +246,7 @@ static bool wait_cancel(struct fs_park *park)
 
 static void wait_fire(struct engine_watch *watch)
 {
-	fs_park_fire(
+	fs_park_fire_told(
 		&((struct wait_park *)(void *)((char *)watch - offsetof(struct wait_park, watch)))
 			 ->park);
 }

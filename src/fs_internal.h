@@ -37,6 +37,7 @@ struct fs {
 	struct engine *engine;
 	struct output_cache *cache;
 	struct notify *notify;
+	struct touch *touch;
 	struct draft_box *drafts;
 	struct timespec started;
 	_Atomic int64_t names_changed_ms; /* an entry of the root or of by-name/ came or went */
@@ -63,6 +64,7 @@ struct fs {
 
 	pthread_mutex_t handle_lock; /* guards the list of open files */
 	struct fs_handle *handles;
+	_Atomic size_t polled; /* of them, so many have a poll */
 
 	pthread_mutex_t batch_lock; /* guards the list of batches, and what they count */
 	struct fs_batch *batches;
@@ -76,9 +78,10 @@ struct fs_handle {
 	_Atomic bool written; /* through this handle: only a writer's close means anything */
 	_Atomic bool open;    /* everything above that is constant is set */
 	struct output *output;
-	struct stat attr;     /* the output's, as it was opened */
-	pthread_mutex_t lock; /* guards the text */
-	char *text;           /* what a reader that began at offset 0 sees */
+	struct stat attr;             /* the output's, as it was opened */
+	struct fuse_pollhandle *poll; /* to be woken by a change; under the lock of the list */
+	pthread_mutex_t lock;         /* guards the text */
+	char *text;                   /* what a reader that began at offset 0 sees */
 	size_t len;
 };
 
@@ -239,8 +242,29 @@ char *fs_why_not(struct fs *fs, const struct params *params, int error);
 /* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
 void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
 
+/* fs_poll.c */
+void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+	     struct fuse_pollhandle *poll);
+/* JOB has changed. */
+void fs_poll_wake(struct fs *fs, uint64_t job);
+/* HANDLE ends. */
+void fs_poll_forget(struct fs *fs, struct fs_handle *handle);
+
+/* fs_touch.c */
+
+/* Is REQ of the process that makes inotify's events? */
+bool fs_touch_made(fuse_req_t req);
+/* It must not find NAME in PARENT, for it is about to create it. */
+bool fs_touch_hides(fuse_req_t req, uint64_t parent, const char *name);
+/* Answer its mkdir or symlink, or its create. */
+void fs_touch_make(fuse_req_t req, uint64_t parent, const char *name);
+void fs_touch_create(fuse_req_t req, uint64_t parent, const char *name, struct fuse_file_info *fi);
+
 /* fs_tell.c */
 
+/* Tells who watches of NAME, in directory DIR with inode PARENT; NULL: in the root. */
+void fs_event(struct fs *fs, enum touch_what what, uint64_t parent, const char *dir,
+	      const char *name);
 /* An entry of the root, or of by-name/, came, went or has another name: listings are made anew. */
 void fs_names_changed(struct fs *fs);
 
@@ -290,6 +314,7 @@ enum fs_why {
 };
 
 struct fs_park {
+	struct notify_call told;
 	struct fs *fs;
 	fuse_req_t req;
 	struct fs_park *next, *prev;
@@ -307,6 +332,9 @@ struct fs_park {
 
 void fs_park_init(struct fs_park *park, struct fs *fs, fuse_req_t req, int64_t deadline_ms);
 void fs_park_fire(struct fs_park *park);
+/* The same once the kernel knows what has changed so far: who is answered then looks, and must not
+ * find it as it was. */
+void fs_park_fire_told(struct fs_park *park);
 void fs_park_done(struct fs_park *park);
 
 #endif

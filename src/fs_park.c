@@ -69,6 +69,18 @@ void fs_park_fire(struct fs_park *park)
 	park_unref(park);
 }
 
+static void told(struct notify_call *call)
+{
+	fs_park_fire((struct fs_park *)(void *)call);
+}
+
+void fs_park_fire_told(struct fs_park *park)
+{
+	park->told.fire = told;
+	if (!notify_after(park->fs->notify, &park->told))
+		fs_park_fire(park);
+}
+
 void fs_park_done(struct fs_park *park)
 {
 	struct fs *fs = park->fs;

@@ -44,9 +44,12 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 	    draft_create(fs->drafts, parent, error_name, 0644, fs->new_uid, fs->new_gid, line,
 			 strlen(line), fs_now(fs), &draft) == 0)
 		draft_put(draft);
-	free(line);
 	if (parent == FUSE_ROOT_ID)
 		fs_names_changed(fs);
+	if (line)
+		fs_event(fs, TOUCH_FILE, parent,
+			 parent == FUSE_ROOT_ID ? NULL : node_of(NODE_NEW)->name, error_name);
+	free(line);
 }
 
 int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int error)
@@ -146,7 +149,7 @@ static void ask_park_answer(struct fs_park *park, enum fs_why why)
 
 static void ask_fire(struct engine_watch *watch)
 {
-	fs_park_fire(
+	fs_park_fire_told(
 		&((struct ask_park *)(void *)((char *)watch - offsetof(struct ask_park, watch)))
 			 ->park);
 }

@@ -13,6 +13,27 @@ void fs_names_changed(struct fs *fs)
 	notify_attr(fs->notify, node_ino(0, NODE_BY_NAME));
 }
 
+void fs_event(struct fs *fs, enum touch_what what, uint64_t parent, const char *dir,
+	      const char *name)
+{
+	char path[2 * JOB_NAME_MAX];
+	snprintf(path, sizeof(path), "%s%s%s", dir ? dir : "", dir ? "/" : "", name);
+	notify_event(fs->notify, what, parent, path);
+}
+
+/* A drop has become a directory, called by its request id. What users make or move themselves, the
+ * kernel tells of by itself. */
+static void announce(struct fs *fs, const struct job *before, const struct job *after)
+{
+	uint64_t labels = node_ino(0, NODE_BY_NAME);
+	if (!after->request_id || after->name || (before && before->request_id))
+		return;
+	fs_event(fs, TOUCH_DIR, FUSE_ROOT_ID, NULL, after->request_id);
+	if (after->label)
+		fs_event(fs, TOUCH_LINK, labels, node_of(NODE_BY_NAME)->name, after->label);
+	fs_event(fs, TOUCH_CHANGED, FUSE_ROOT_ID, NULL, node_of(NODE_LATEST)->name);
+}
+
 static void tell_label(struct fs *fs, const struct job *job)
 {
 	if (job && job->label)
@@ -71,6 +92,25 @@ static void tell_files(struct fs *fs, const struct job *before, const struct job
 		tell_output(fs, before, after, i);
 }
 
+/* Outputs first: who hears of a change of status looks for them. */
+static void tell_watchers(struct fs *fs, const struct job *before, const struct job *after)
+{
+	char dir[JOB_NAME_MAX];
+	uint64_t ino = node_ino(after->number, NODE_JOB);
+	job_name(after, dir);
+	for (unsigned i = 0; i < after->output_count; i++)
+		if (node_output_visible(after, i) && !node_output_visible(before, i))
+			fs_event(fs, TOUCH_FILE, ino, dir, after->outputs[i].name);
+	for (const struct node *node = node_next(NODE_JOB, 0); node;
+	     node = node_next(NODE_JOB, node->kind))
+		if (node_visible(node, after) && !node_visible(node, before))
+			fs_event(fs, TOUCH_FILE, ino, dir, node->name);
+	if (strcmp(job_word(before), job_word(after)) != 0)
+		fs_event(fs, TOUCH_CHANGED, ino, dir, node_of(NODE_STATUS)->name);
+	if (before->text_len[JOB_TEXT_LOG] != after->text_len[JOB_TEXT_LOG])
+		fs_event(fs, TOUCH_CHANGED, ino, dir, node_of(NODE_LOG)->name);
+}
+
 /* The writer of a drop may be gone when its job is refused: new/NAME.error tells whoever looks. */
 static void tell_drop(struct fs *fs, const struct job *job)
 {
@@ -95,6 +135,21 @@ static void tell_rows(struct fs *fs, const struct job *before, const struct job 
 						 node_row_size(node, before);
 }
 
+static void tell_forgotten(struct fs *fs, const struct job *job)
+{
+	draft_unlink_all(fs->drafts, node_ino(job->number, NODE_JOB));
+	fs_poll_wake(fs, job->number);
+}
+
+static void tell_change(struct fs *fs, const struct job *before, const struct job *after)
+{
+	tell_watchers(fs, before, after);
+	if (after->state == before->state)
+		return;
+	tell_drop(fs, after);
+	fs_tell_batch(fs, after);
+}
+
 void fs_job_changed(void *ctx, const struct job *before, const struct job *after)
 {
 	struct fs *fs = ctx;
@@ -102,12 +157,13 @@ void fs_job_changed(void *ctx, const struct job *before, const struct job *after
 		return;
 	tell_rows(fs, before, after);
 	tell_names(fs, before, after);
-	if (after)
-		tell_files(fs, before, after);
-	else
-		draft_unlink_all(fs->drafts, node_ino(before->number, NODE_JOB));
-	if (after && before && after->state != before->state) {
-		tell_drop(fs, after);
-		fs_tell_batch(fs, after);
+	if (!after) {
+		tell_forgotten(fs, before);
+		return;
 	}
+	tell_files(fs, before, after);
+	fs_poll_wake(fs, after->number);
+	announce(fs, before, after);
+	if (before)
+		tell_change(fs, before, after);
 }

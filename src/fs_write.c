@@ -124,6 +124,10 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	uint64_t ino;
 	struct draft *draft = NULL;
 	struct fuse_entry_param entry = { 0 };
+	if (fs_touch_made(req)) {
+		fs_touch_create(req, parent, name, fi);
+		return;
+	}
 	int r = create_draft(req, parent, name, mode, &ino, &draft);
 	if (r == 0)
 		r = fs_attr(fs, ino, &entry.attr, &entry.attr_timeout);
@@ -147,7 +151,8 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 	struct fs *fs = fs_of(req);
 	struct fs_handle *handle = fs_handle_of(fi);
 	(void)ino;
-	int r = draft_write(handle->draft, (uint64_t)off, buf, size, fs_now(fs));
+	int r = !handle->draft ? -EBADF
+			       : draft_write(handle->draft, (uint64_t)off, buf, size, fs_now(fs));
 	handle->written = true;
 	if (r)
 		fuse_reply_err(req, -r);

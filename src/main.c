@@ -18,6 +18,7 @@
 #include "service.h"
 #include "spawn.h"
 #include "store.h"
+#include "touch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,6 +54,7 @@ struct driver {
 	struct engine_observer observer;
 	struct engine *engine;
 	struct output_cache *cache;
+	struct touch *touch;
 	struct notify *notify;
 	struct hook *hook;
 	struct fuse_session *session;
@@ -267,6 +269,13 @@ static int wait_for_store(struct driver *driver)
 	return r ? fail("%s", error) : 0;
 }
 
+/* Before there is anything that it should not have: the key, locks, the mount. */
+static int start_touch(struct driver *driver)
+{
+	driver->touch = touch_start(driver->config.mountpoint);
+	return driver->touch ? 0 : fail("cannot start a process: %s", strerror(errno));
+}
+
 static int open_store(struct driver *driver)
 {
 	const struct config *config = &driver->config;
@@ -405,10 +414,10 @@ static int mount_session(struct driver *driver)
 /* From here on there are threads. */
 static int start_threads(struct driver *driver)
 {
-	driver->notify = notify_new(driver->session);
+	driver->notify = notify_new(driver->session, driver->touch);
 	if (!driver->notify)
 		return fail("cannot start a thread: %s", strerror(errno));
-	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify);
+	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify, driver->touch);
 	output_sweep(driver->cache);
 	int r = http_start(driver->http, tick, driver);
 	driver->network = r == 0;
@@ -454,6 +463,7 @@ static void end(struct driver *driver)
 	store_close(driver->store);
 	if (driver->session)
 		fuse_session_destroy(driver->session);
+	touch_end(driver->touch);
 	key_free(driver->key);
 	spawn_end(&driver->sandbox);
 }
@@ -462,6 +472,8 @@ static int run(struct driver *driver)
 {
 	struct config *config = &driver->config;
 	int r = prepare_mountpoint(config);
+	if (!r)
+		r = start_touch(driver);
 	if (!r)
 		r = find_key(driver);
 	if (!r)
