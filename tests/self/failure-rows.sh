@@ -1,6 +1,6 @@
-# Which test shows what about money, the key and what the CDN does wrong. Every failure in which a purchase could be paid twice, or
-# be lost after it was paid, or the key be told to somebody, or a reader get other bytes than were made, and where it is tested:
-# this checks that those tests are there.
+# Which test shows what about money, the key, what the CDN does wrong, and liveness. Every failure in which a purchase could be
+# paid twice, or be lost after it was paid, or the key be told to somebody, or a reader get other bytes than were made, or a person
+# be kept waiting, and where it is tested: this checks that those tests are there.
 #
 # A test is unit/FILE:NAME, or mount/FILE with words that must stand in it.
 set -euo pipefail
@@ -57,6 +57,25 @@ table() {
 20 a lie about which request it is          unit/test_engine_hook:what_the_service_does_not_know_is_not_believed
 20 oversized                                unit/test_hook:bodies_have_a_limit
 20 slow on purpose                          unit/test_hook:slow_ones_keep_nobody_out
+31 network gone: looking, and what is here  mount/offline while the network is a black hole
+31 network gone: what is not here           mount/offline Input/output error
+31 network gone, and remounted              mount/offline after a remount without a network
+32 64 readers blocked on a slow CDN         mount/readers-64 everybody else is served at once
+33 Ctrl-C and SIGKILL on who waits          mount/interrupt SIGKILL end whoever waits
+33 nothing is left in D state               mount/interrupt in D state
+34 SIGTERM with reads and a POST in flight  mount/umount-clean SIGTERM with readers of wait
+34 the POST that was not answered           mount/umount-clean the job whose POST was under way
+34 SIGTERM with a poll in flight            mount/poll exit status with a poll under way
+35 kill -9, then mount again                mount/kill-9 nothing is lost, nothing is paid twice
+35 only our own dead mount is taken away    mount/stale A driver that was killed leaves a dead mount
+36 umount while open                        mount/umount-clean umount while a file is open: EBUSY
+36 lazy umount                              mount/umount-clean reading after umount -l
+36 umount while events are made             mount/inotify a umount is not held up by it
+37 who only looks fetches nothing           mount/open-clients bytes fetched by those who look
+37 who watches is told                      mount/inotify CREATE, CLOSE_WRITE, MODIFY through the
+38 fstab, user mounts                       mount/fstab-user mounts from fstab, as a person on a workstation
+38 mount(8)                                 mount/mount-helper truthful exit status
+38 systemd                                  mount/systemd systemd
 -  one writer's refusal, another's purchase mount/refusals the second writer, whose job was taken
 -  in doubt, and tried again by itself      unit/test_engine_money:what_was_in_doubt_is_not_retried
 -  another gateway, one state directory     mount/store-faults books of another gateway
@@ -90,7 +109,7 @@ while read -r line; do
 	*) names_a_test "${test%% *}" "${test#* }" ;;
 	esac || { echo "not there: $line" && missing=1; }
 done < <(table)
-for row in {1..26} 30; do
+for row in {1..26} {30..38}; do
 	table | grep -q "^$row " || { echo "no test for row $row" && missing=1; }
 done
 exit $missing
