@@ -269,7 +269,8 @@ plant_jobs() { # count
 		UPDATE job SET name = 'j0000001' WHERE number = 1;
 		INSERT INTO job (number, name, label, request_id, $columns) SELECT n, printf('j%07d', n), 'model-' || n,
 			'pixal3d_019d0000-0000-7000-8000-' || printf('%012d', n), $columns FROM job, n WHERE number = 1;
-		INSERT INTO output SELECT n, position, url, name, media_type, etag, size, mtime_ms FROM output, n WHERE number = 1;
+		INSERT INTO output (number, position, url, name, media_type, etag, size, mtime_ms)
+			SELECT n, position, url, name, media_type, etag, size, mtime_ms FROM output, n WHERE number = 1;
 		INSERT INTO text SELECT n, which, body FROM text, n WHERE number = 1;
 		INSERT INTO log SELECT n, position, line FROM log, n WHERE number = 1;"
 }

@@ -115,9 +115,10 @@ chmod 600 "$T/key"
 mkdir "$T/full" && : >"$T/full/file"
 fails "mount on a directory that is not empty" 32 'empty' mount -t pixal3dfs "$GATEWAY" "$T/full" -o "$OPTIONS"
 
-# mount -N: in the other namespace, and not in ours.
+# mount -N: in the other namespace, and not in ours. ThreadSanitizer has a thread of its own from the
+# start, and only a process without threads may change its namespace.
 # shellcheck disable=SC2016
-succeeds "mount in another namespace" '
+grep -q -e -fsanitize=thread "$B/flags" || succeeds "mount in another namespace" '
 	unshare -m --propagation private sleep 60 &
 	other=$!
 	trap "kill $other" EXIT
