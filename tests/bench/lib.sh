@@ -158,9 +158,12 @@ nginx_conf() { # port
 		master_process off;
 		pid $T/nginx.pid;
 		error_log $T/nginx.err warn;
+		env P3D_PACE;
 		events { worker_connections 256; }
 		http {
-			access_log off;
+			log_format sent '\$request_method \$bytes_sent';
+			access_log ${NGINX_LOG:-off} ${NGINX_LOG:+sent};
+			autoindex on;
 			sendfile on;
 			tcp_nopush on;
 			tcp_nodelay on;
@@ -233,6 +236,31 @@ serve_model() { # job
 	SANDBOX_URL=$(media_url "$M/by-name/$1")
 	step 60 curl -sSf -o "$T/www/model.glb" "$SANDBOX_URL"
 	nginx_start
+}
+
+# The control that makes jobs of these images have files at nginx: lines "image path".
+media_of() {
+	jq -Rcn --arg nginx "${NGINX%/*}" '{faults: [inputs | split(" ") | {at: "status", do: "answer", times: 0,
+		when: "COMPLETED", match: "/\(.[0]).png", set: {output: {media_url: ["\($nginx)/\(.[1])"]}}}]}'
+}
+
+submit_images() { # name...
+	local name
+	for name; do
+		printf '{"image_url": "https://images.example/%s.png"}\n' "$name" >"$T/$name.json"
+	done
+	(cd "$T" && step 60 cp -t "$M/new" "${@/%/.json}")
+	for name; do
+		eq "$(step 30 cat "$M/by-name/$name/wait")" COMPLETED "wait of $name"
+		await 10 test -e "$(big "$name")"
+	done
+}
+
+# A file that looks like a model, of zeros.
+plant_model() { # path bytes
+	printf 'glTF\x02\0\0\0' >"$1"
+	printf '%08x' "$2" | sed 's/\(..\)\(..\)\(..\)\(..\)/\\x\4\\x\3\\x\2\\x\1/' | xargs -0 printf >>"$1"
+	truncate -s "$2" "$1"
 }
 
 # --- many jobs
