@@ -79,7 +79,7 @@ end_httpdirfs() { end_peer; }
 
 peers=()
 for peer in ${PEERS-rclone httpdirfs}; do
-	if command -v $peer >/dev/null; then peers+=("$peer"); else left_out+=("$peer: not installed"); fi
+	if command -v "$peer" >/dev/null; then peers+=("$peer"); else left_out+=("$peer: not installed"); fi
 done
 
 sandbox_start --balance 1000

@@ -123,7 +123,7 @@ START_TEST(parts_follow_the_first_answer)
 	scripted_idle(&far);
 	ck_assert_uint_le(far.most, 8);
 	ck_assert_uint_eq(far.bytes, SIZE);
-	ck_assert_int_eq(atomic_load(&whole), 1);
+	expect_whole(1);
 }
 END_TEST
 
