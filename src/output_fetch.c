@@ -296,17 +296,8 @@ static int publish(struct download *d, uint64_t start, uint64_t end)
 	return r;
 }
 
-/* The missing bytes [start, end) could not be stored: the readers get them all the same, and D is
- * over. */
-static int overflow(struct download *d, uint64_t start, uint64_t end, const char *data, int why)
-{
-	output_go_direct(d->output->cache, why);
-	d->full = true;
-	output_give(d, start, end, data);
-	return -1;
-}
-
-/* A header that comes in pieces to a reader who gets it past the disk is not checked. */
+/* Gives the bytes [start, end) to the readers, past the disk.  A header that comes in pieces is not
+ * checked here. */
 static int store_direct(struct download *d, uint64_t start, uint64_t end, const char *data)
 {
 	bool header = d->output->glb && start == 0 && end >= GLB_HEADER;
@@ -315,6 +306,16 @@ static int store_direct(struct download *d, uint64_t start, uint64_t end, const 
 		return -1;
 	d->full = output_give(d, start, end, data) != 0;
 	return d->full ? -1 : 0;
+}
+
+/* The missing bytes [start, end) could not be stored: the readers get them all the same, and D is
+ * over. */
+static int overflow(struct download *d, uint64_t start, uint64_t end, const char *data, int why)
+{
+	output_go_direct(d->output->cache, why);
+	if (store_direct(d, start, end, data) == 0)
+		d->full = true;
+	return -1;
 }
 
 /* Stores the missing bytes [start, end). */
