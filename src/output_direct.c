@@ -80,7 +80,7 @@ int output_give(struct download *d, uint64_t start, uint64_t end, const char *da
 		else
 			awaited |= w->start < d->end && w->end > end;
 	}
-	d->pos = end;
+	d->pos = end + range_set_run(&o->have, end);
 	d->progress = true;
 	pthread_mutex_unlock(&o->cache->lock);
 	output_wake(woken);
