@@ -1,8 +1,14 @@
 # mount -t pixal3dfs after make install: for the sandbox and for a URL, with a truthful exit status.
+#
+# In a mount namespace of its own, whose /sbin has the helpers.
+if [ ! "${INSIDE-}" ]; then
+	if [ "$(id -u)" != 0 ] || ! unshare -m true 2>/dev/null; then
+		echo "needs root and a private mount namespace, for a helper in /sbin"
+		exit 77
+	fi
+	INSIDE=1 exec "$(dirname "$0")/../tools/private" -- bash "$0"
+fi
 . "$(dirname "$0")/lib.sh"
-
-[ "$(id -u)" = 0 ] || skip "mount -t needs root"
-unshare -m true 2>"$T/unshare" || skip "no private mount namespace: $(cat "$T/unshare")"
 
 # What a package would contain.
 make -s -C "$ROOT" B="$B" -o all install DESTDIR="$T/package" >"$T/make" 2>&1 || fail "make install: $(cat "$T/make")"
@@ -19,30 +25,23 @@ done
 make -s -C "$ROOT" B="$B" uninstall DESTDIR="$T/package"
 eq "$(find "$T/package" ! -type d)" '' "what make uninstall leaves"
 
-# Installed below $T, and in a mount namespace of its own /sbin has the helpers.
 # shellcheck source=../tools/sbin.sh
 . "$ROOT/tests/tools/sbin.sh"
 install_below "$T/prefix" || fail "make install"
-helper() { # command...: where mount(8) finds the helper
-	# shellcheck disable=SC2016
-	PATH=$T/prefix/bin:$PATH "$ROOT/tests/tools/private" -- bash -c '
-		set -e
-		. "$ROOT/tests/tools/sbin.sh"
-		sbin_with_helpers "$T/prefix"
-		"$@"' - "$@"
-}
+sbin_with_helpers "$T/prefix"
+PATH=$T/prefix/bin:$PATH
 
 sandbox_start
 export M GATEWAY OPTIONS
 
-# A script that must end well in there.
+# A script that must end well.
 succeeds() { # what script
-	helper bash -euc "$2" >"$T/helped" 2>&1 || fail "$1: status $?: $(cat "$T/helped")"
+	bash -euc "$2" >"$T/helped" 2>&1 || fail "$1: status $?: $(cat "$T/helped")"
 }
 
 fails() { # what status text mount-arguments
 	local status=0
-	helper "${@:4}" >"$T/helped" 2>&1 || status=$?
+	"${@:4}" >"$T/helped" 2>&1 || status=$?
 	eq $status "$2" "status of $1 ($(cat "$T/helped"))"
 	matches "$(cat "$T/helped")" "$3" "words of $1"
 }
