@@ -87,7 +87,7 @@ static int prepare(struct engine *engine, const struct change *change, const str
 		return r;
 	if (change->event)
 		actions = job_apply(after, change->event);
-	else
+	else if (!change->contents)
 		after->changed_ms = engine_wall(engine);
 	if (actions < 0)
 		return actions;
@@ -218,7 +218,7 @@ static void begin_step(struct engine *engine, struct step *step, size_t ordinal)
 		change->result = step->before ? -ENOMEM : -ENOENT;
 		return;
 	}
-	step->after->revision++;
+	step->after->revision += !change->contents;
 	change->result = prepare(engine, change, step->before, step->after, &step->line);
 	if (change->result < 0 || step->before)
 		return;

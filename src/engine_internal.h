@@ -125,6 +125,8 @@ struct change {
 	unsigned attempt;  /* the change is of this attempt alone, else -ESTALE; 0: of any */
 	bool heard; /* the service has spoken: it is shown even while the disk cannot take it, and
 		       committed later */
+	bool contents; /* of files alone, whose names stay: the directory keeps its time, or tar
+			  would complain of what its own reading brought about. No EVENT */
 	/* Changes the copy, before EVENT; 0 or -errno. `write` is held. */
 	int (*edit)(struct engine *engine, struct job *job, void *arg);
 	void *arg;

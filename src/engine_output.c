@@ -541,11 +541,13 @@ static int edit_whole(struct engine *engine, struct job *job, void *arg)
 static void output_whole(void *ctx, uint64_t number, unsigned index, const char *sha256)
 {
 	struct engine *engine = ctx;
+	const struct job *job = engine_get(engine, number);
 	struct whole whole = { index, sha256 };
 	char *note = engine_words("output %u: downloaded and checked, SHA-256 %s", index + 1,
 				  sha256);
 	struct change change = {
 		.number = number,
+		.contents = job && !job->error,
 		.edit = edit_whole,
 		.arg = &whole,
 		.heard = true,
@@ -553,6 +555,7 @@ static void output_whole(void *ctx, uint64_t number, unsigned index, const char 
 	};
 
 	engine_change(engine, &change);
+	job_put(job);
 	free(note);
 }
 

@@ -85,6 +85,16 @@ static void render_type(const struct xattr_input *in, FILE *out)
 	fputs(type_of(in->output), out);
 }
 
+static bool has_digest(const struct xattr_input *in)
+{
+	return in->output->sha256 != NULL;
+}
+
+static void render_digest(const struct xattr_input *in, FILE *out)
+{
+	fputs(in->output->sha256, out);
+}
+
 static void render_cached(const struct xattr_input *in, FILE *out)
 {
 	fprintf(out, "%" PRIu64, engine_stored(in->fs->engine, in->job, in->index));
@@ -96,6 +106,7 @@ static const struct xattr table[] = {
 	{ "user.pixal3d.image_url", XATTR_SENT, NULL, render_image_url },
 	{ "user.pixal3d.seed", XATTR_SENT, NULL, render_seed },
 	{ "user.pixal3d.cached", XATTR_OF_OUTPUT | XATTR_UNLISTED, NULL, render_cached },
+	{ "user.pixal3d.sha256", XATTR_OF_OUTPUT, has_digest, render_digest },
 	{ "user.xdg.origin.url", XATTR_OF_OUTPUT, NULL, render_origin },
 	{ "user.mime_type", XATTR_OF_OUTPUT, has_type, render_type },
 };

@@ -43,7 +43,10 @@ client() { # name
 	cp) cp "$F" "$T/got" && same "$T/got" cp ;;
 	cp-sparse) cp --sparse=always "$F" "$T/got" && same "$T/got" "cp --sparse" ;;
 	rsync) rsync -aL "$F" "$T/got" && same "$T/got" rsync ;;
-	tar) tar -chf - -C "${F%/*}" output.glb | tar -xf - -O >"$T/got" && same "$T/got" tar ;;
+	tar)
+		# All of the directory, which is to stay as it is while its model comes in.
+		tar -chf "$T/tar" -C "$M/by-name" tar && tar -xf "$T/tar" -O tar/output.glb >"$T/got" && same "$T/got" tar
+		;;
 	sha256sum) eq "$(sha256sum "$F" | cut -d ' ' -f 1)" "$SUM" sha256sum ;;
 	dd-backwards)
 		python3 -c 'import os, sys

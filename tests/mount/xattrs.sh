@@ -59,6 +59,10 @@ eq "$(attr user.pixal3d.status "$M/draft")" DRAFT "status of a draft"
 eq "$(attr user.pixal3d.cached "$F")" 0 "bytes here before a read"
 cat "$F" >"$T/got"
 eq "$(attr user.pixal3d.cached "$F")" "$(stat -c %s "$F")" "bytes here after it"
+has_digest() {
+	[ "$(attr user.pixal3d.sha256 "$F")" = "$(digest "$T/got")" ]
+}
+await 10 has_digest
 
 # What is attached was sent by somebody else: nothing is known of it, and nothing is listed.
 sandbox_call -H "Ocp-Apim-Subscription-Key: $KEY" -H 'Content-Type: application/json' -d "@$T/dog.json" \
@@ -115,6 +119,9 @@ else
 fi
 cp -a "$T/dog.json" "$M/new/again.json"
 install -m 600 "$T/dog.json" "$M/new/third.json"
+for name in again third; do
+	eq "$(within $((20 * SLOW)) cat "$M/by-name/$name/wait")" COMPLETED "wait of $name"
+done
 tar --xattrs --xattrs-include='user.*' -cf "$T/dog.tar" -C "$M" by-name latest -h
 tar --xattrs -tvvf "$T/dog.tar" >"$T/tar"
 grep -q user.pixal3d.seed "$T/tar" || fail "no attributes in tar: $(cat "$T/tar")"
