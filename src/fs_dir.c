@@ -19,6 +19,17 @@ static int resolve_draft(struct fs *fs, uint64_t parent, const char *name, uint6
 	return 0;
 }
 
+/* The job of JOB-NUMBER, the name that a job has until it is given a request id: who was just told
+ * it by a link, by-name/ or latest, is still on the way there. */
+static const struct job *find_numbered(struct fs *fs, const char *name)
+{
+	unsigned long long number;
+	int end = 0;
+	bool numbered = sscanf(name, "job-%llu%n", &number, &end) == 1 && !name[end] &&
+			name[4] >= '1' && name[4] <= '9';
+	return numbered ? engine_get(fs->engine, number) : NULL;
+}
+
 static int resolve_in_root(struct fs *fs, const char *name, uint64_t *ino)
 {
 	const struct node *node = node_find(NODE_ROOT, name);
@@ -32,6 +43,8 @@ static int resolve_in_root(struct fs *fs, const char *name, uint64_t *ino)
 		kind = NODE_REQUEST_LINK;
 		job = engine_find_request(fs->engine, name);
 	}
+	if (!job)
+		job = find_numbered(fs, name);
 	if (!job)
 		return resolve_draft(fs, FUSE_ROOT_ID, name, ino);
 	*ino = node_ino(job->number, kind);

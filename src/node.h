@@ -38,7 +38,8 @@ enum node_kind {
 	NODE_DRAFT,
 	/* number is a job's */
 	NODE_JOB,
-	NODE_REQUEST_LINK, /* REQUEST_ID in the root, of a job that has another name */
+	NODE_REQUEST_LINK, /* REQUEST_ID or job-NUMBER in the root, of a job that has another name
+			    */
 	NODE_LABEL_LINK,   /* by-name/LABEL */
 	/* From here on: files in a job's directory. What was wrong with a file goes when the file
 	 * does, and `rm -r` wants everything it was shown: so the error comes first. */

@@ -21,6 +21,14 @@ for i in 1 2 3 4 5; do
 done
 posts_are 5 "in the end"
 
+# Their first names, which links told a moment ago, still lead to them.
+eq "$(readlink "$M/job-1")" "$(cat "$M/by-name/job1/request_id")" "a job's first name"
+eq "$(cat "$M/job-1/status")" COMPLETED "status by its first name"
+! listed "$M" job-1 || fail "a job is listed twice"
+for name in job-0 job-01 job-6 job-1x job--1 'job- 1' job-99999999999999999999; do
+	[ ! -e "$M/$name" ] || fail "$name leads somewhere"
+done
+
 # Killed with two under way and three waiting: the two are UNCERTAIN, the three are sent.
 hold submit.received
 for i in 6 7 8 9 10; do
