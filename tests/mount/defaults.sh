@@ -96,7 +96,7 @@ saved() { # how steps
 	in_force "$(printf '{\n  "ss_sampling_steps": %s\n}' "$2")"
 	drop "$1"
 	sent "$1" .ss_sampling_steps "$2"
-	eq "$(find "$M/" -maxdepth 1 ! -type d ! -type l -printf '%f\n' | sort | xargs)" "${3-}README defaults.json jobs spend stats" \
+	eq "$(find "$M/" -maxdepth 1 ! -type d ! -type l -printf '%f\n' | sort | xargs)" "${3-}README defaults.json index.html jobs spend stats" \
 		"files of the root after $1"
 }
 file() { # steps
