@@ -29,6 +29,7 @@
 #include "output.h"
 #include "range.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 #define SHA256_TEXT 65 /* in hexadecimal, with its NUL */
@@ -302,6 +303,8 @@ uint64_t output_stored_named(struct output_cache *cache, const struct output_sou
 void output_files_look_named(struct output *output);
 void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned index);
 void output_unlink_map_named(struct output *output);
+/* The cache's files, to be listed and closed; NULL: they cannot be, which was logged. */
+DIR *output_list(struct output_cache *cache);
 /* All files of JOB, whatever their index. */
 void output_unlink_job_named(struct output_cache *cache, uint64_t job);
 /* Syncs the data, then replaces the map.  Blocks; the saver's. */

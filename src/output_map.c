@@ -25,7 +25,6 @@
 #include "log.h"
 #include "output_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -322,19 +321,26 @@ void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned inde
 	unlink_file(cache, file_name(job, index, "data").text);
 }
 
+DIR *output_list(struct output_cache *cache)
+{
+	int fd = openat(cache->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		log_errno(-errno, "cannot list the cache");
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
 void output_unlink_job_named(struct output_cache *cache, uint64_t job)
 {
 	char prefix[24];
 	int len = snprintf(prefix, sizeof(prefix), "%" PRIu64 "-", job);
-	int fd = openat(cache->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = output_list(cache);
 
-	if (!dir) {
-		log_errno(-errno, "cannot list the cache");
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return;
-	}
 	for (struct dirent *e; (e = readdir(dir));)
 		if (strncmp(e->d_name, prefix, (size_t)len) == 0)
 			unlink_file(cache, e->d_name);

@@ -11,7 +11,6 @@
 #include "log.h"
 #include "output_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -169,15 +168,10 @@ static void sweep_file(struct output_cache *cache, const char *name)
 
 void output_do_sweep(struct output_cache *cache)
 {
-	int fd = openat(cache->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = output_list(cache);
 
-	if (!dir) {
-		log_errno(-errno, "cannot list the cache");
-		if (fd >= 0)
-			close(fd);
+	if (!dir)
 		return;
-	}
 	for (struct dirent *e; !output_closing(cache) && (e = readdir(dir));)
 		sweep_file(cache, e->d_name);
 	closedir(dir);
