@@ -35,6 +35,8 @@ for child in $(pgrep -P "$DRIVER_PID"); do
 		    if mode[0] != "r" or "[v" in line:
 		        continue
 		    start, end = (int(x, 16) for x in span.split("-"))
+		    if end - start > 1 << 30:  # the shadow of a sanitizer
+		        continue
 		    mem.seek(start)
 		    part = mem.read(end - start)
 		    seen += len(part)
