@@ -45,12 +45,12 @@ struct entry {
 	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
 	unsigned called_attempt; /* the last one that a callback was about; 0: none */
 	bool hinted;             /* a callback has come since the last poll began */
-	int64_t hint_polled_ms;  /* when a poll that one had asked for began; 0: never */
+	bool renewing;           /* readers wait for the poll that brings a new URL, or none */
 	unsigned size_tries;     /* before a completion without sizes is told */
+	uint32_t changed;        /* outputs, a bit each, whose size and ETag are to be asked anew */
+	int64_t hint_polled_ms;  /* when a poll that one had asked for began; 0: never */
 	int64_t size_since_ms;
-	bool renewing;        /* readers wait for the poll that brings a new URL, or none */
 	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
-	uint32_t changed;     /* outputs, a bit each, whose size and ETag are to be asked anew */
 	int64_t changed_ms;   /* the last time that these were asked; 0: never */
 	struct engine_watch *watches;
 };

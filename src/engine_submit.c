@@ -148,6 +148,17 @@ static void put_off(const struct engine *engine, const struct job *job,
 	free(what);
 }
 
+/* The documented URL can be built at any time, and is not kept: a hundred bytes of each job. */
+static const char *polling_url_to_keep(const struct engine *engine, const struct api_submit *answer)
+{
+	char *documented = api_status_url(engine->gateway, answer->request_id, NULL);
+	bool known = documented && answer->polling_url &&
+		     strcmp(documented, answer->polling_url) == 0;
+
+	free(documented);
+	return known ? NULL : answer->polling_url;
+}
+
 static void judge_answer(struct engine *engine, const struct job *job,
 			 const struct remote_reply *reply, struct verdict *verdict)
 {
@@ -165,7 +176,7 @@ static void judge_answer(struct engine *engine, const struct job *job,
 	case API_ACCEPTED:
 		verdict->event.kind = JOB_EVENT_ACCEPTED;
 		verdict->event.request_id = answer->request_id;
-		verdict->event.polling_url = answer->polling_url;
+		verdict->event.polling_url = polling_url_to_keep(engine, answer);
 		verdict->event.word = answer->word;
 		return;
 	case API_REFUSED:

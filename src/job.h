@@ -77,7 +77,7 @@ struct job {
 	enum job_state state;
 	char *word;        /* the service's own status word; NULL before it answered */
 	char *request_id;  /* NULL until known */
-	char *polling_url; /* as the service gave it; NULL: build the documented one */
+	char *polling_url; /* as the service gave it; NULL: the documented one */
 	char *token; /* a secret: what the URL ends with that the present attempt's POST asked to
 			be called back at; NULL: it did not ask */
 	char *claim; /* the request id that a callback with that token named, while there is no
@@ -93,10 +93,10 @@ struct job {
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
 	unsigned retries;   /* attempts since the last deliberate one that the driver made by itself
 			     */
-	int64_t price;      /* of the present attempt, in micro-dollars: an estimate */
-	int64_t earlier;    /* what the attempts before it have cost, as job_cost() */
 	unsigned failures;  /* tries in a row of the present attempt, or polls in a row, that failed
 			     */
+	int64_t price;      /* of the present attempt, in micro-dollars: an estimate */
+	int64_t earlier;    /* what the attempts before it have cost, as job_cost() */
 	int64_t created_ms; /* wall clock, Unix epoch */
 	int64_t submitted_ms; /* when the service accepted it; 0: not yet */
 	int64_t changed_ms;
@@ -112,10 +112,9 @@ struct job {
 	uint32_t revision;            /* counts its changes since the mount; not stored */
 	bool output_unreachable; /* COMPLETED, but the CDN would not say the size yet: asked again
 				    later */
+	int refs;                /* atomic; job_get and job_put only */
 	size_t output_count;
 	struct job_output *outputs; /* grown by job_add_output() */
-
-	int refs; /* atomic; job_get and job_put only */
 };
 
 /* A zeroed DRAFT with one reference, or NULL. */
