@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -39,8 +39,8 @@ struct touch {
 
 /* The process */
 
-/* By way of a mount of its own, which is nowhere, where that is allowed: an umount must not find the
- * other one in use. */
+/* By way of a mount of its own, which is nowhere, where that is allowed: an umount must not find
+ * the other one in use. */
 static int open_apart(const char *mountpoint)
 {
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, mountpoint,

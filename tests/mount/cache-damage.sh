@@ -31,7 +31,7 @@ control '{"rate": 0}'
 before=$(fetched)
 driver_start
 eq "$(digest "$F")" "$sum" "row 27: digest after kill -9"
-[ $(($(fetched) - before)) -lt 7500000 ] || fail "row 27: all was fetched again"
+[ $(($(fetched) - before)) -lt 8000000 ] || fail "row 27: all was fetched again"
 await 10 whole
 
 damage() { # how: what is done to the data file of a driver that is stopped
