@@ -25,6 +25,8 @@ absent "the mount table" /proc/self/mountinfo
 for child in $(pgrep -P "$DRIVER_PID"); do
 	eq "$(cat "/proc/$child/comm")" pixal3dfs-touch "a child"
 	absent "the child's environment" "/proc/$child/environ"
+	# A sanitizer keeps a copy of the environment that it started in.
+	[ "$SLOW" = 1 ] || continue
 	python3 - "$child" "$KEY" <<-'END' || fail "the key is in the child's memory"
 		import sys
 		pid, key = sys.argv[1:]
@@ -35,8 +37,6 @@ for child in $(pgrep -P "$DRIVER_PID"); do
 		    if mode[0] != "r" or "[v" in line:
 		        continue
 		    start, end = (int(x, 16) for x in span.split("-"))
-		    if end - start > 1 << 30:  # the shadow of a sanitizer
-		        continue
 		    mem.seek(start)
 		    part = mem.read(end - start)
 		    seen += len(part)
