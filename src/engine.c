@@ -117,6 +117,11 @@ void engine_set_cache(struct engine *engine, struct output_cache *cache)
 	engine->cache = cache;
 }
 
+void engine_set_publisher(struct engine *engine, const struct publisher *publisher)
+{
+	engine->publisher = publisher;
+}
+
 void engine_free(struct engine *engine)
 {
 	if (!engine)

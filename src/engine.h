@@ -16,6 +16,7 @@
 #include "output.h"
 #include "params.h"
 #include "price.h"
+#include "publish.h"
 #include "remote.h"
 #include "sched.h"
 #include "store.h"
@@ -67,6 +68,9 @@ struct engine *engine_new(const struct engine_conf *conf, const struct world *wo
 /* The outputs' cache; set once, before engine_load. Its events are engine_output_events(). */
 void engine_set_cache(struct engine *engine, struct output_cache *cache);
 struct output_events engine_output_events(struct engine *engine);
+/* What makes images public (borrowed); set once, before engine_load. NULL, as at first: nothing
+ * does, and an image is refused. No done() of it comes after engine_free(). */
+void engine_set_publisher(struct engine *engine, const struct publisher *publisher);
 
 /* Takes every job from the store: what was under way when the driver ended becomes UNCERTAIN (or
  * what the stored answer says), what was WAITING will be sent, what runs will be polled, spread

@@ -103,8 +103,9 @@ struct engine {
 	struct store *store;
 	const struct remote *remote;
 	const struct engine_observer *observer;
-	struct output_cache *cache; /* set once, before threads */
-	pthread_mutex_t write;      /* before table_lock */
+	struct output_cache *cache;        /* set once, before threads */
+	const struct publisher *publisher; /* the same; NULL: none */
+	pthread_mutex_t write;             /* before table_lock */
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
 	struct queue queues[QUEUES]; /* [table] */
