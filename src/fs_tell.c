@@ -92,6 +92,22 @@ static void tell_files(struct fs *fs, const struct job *before, const struct job
 		tell_output(fs, before, after, i);
 }
 
+/* It has appeared, or is on this disk as a whole now: a file manager draws it, which fetches
+ * nothing. */
+static void tell_watchers_of_output(struct fs *fs, const struct job *before,
+				    const struct job *after, unsigned index)
+{
+	char dir[JOB_NAME_MAX];
+	uint64_t ino = node_ino(after->number, NODE_JOB);
+	const struct job_output *output = &after->outputs[index];
+	if (!node_output_visible(after, index))
+		return;
+	if (!node_output_visible(before, index))
+		fs_event(fs, TOUCH_FILE, ino, job_name(after, dir), output->name);
+	else if (output->sha256 && !before->outputs[index].sha256)
+		fs_event(fs, TOUCH_ATTRIB, ino, job_name(after, dir), output->name);
+}
+
 /* Outputs first: who hears of a change of status looks for them. */
 static void tell_watchers(struct fs *fs, const struct job *before, const struct job *after)
 {
@@ -99,8 +115,7 @@ static void tell_watchers(struct fs *fs, const struct job *before, const struct 
 	uint64_t ino = node_ino(after->number, NODE_JOB);
 	job_name(after, dir);
 	for (unsigned i = 0; i < after->output_count; i++)
-		if (node_output_visible(after, i) && !node_output_visible(before, i))
-			fs_event(fs, TOUCH_FILE, ino, dir, after->outputs[i].name);
+		tell_watchers_of_output(fs, before, after, i);
 	for (const struct node *node = node_next(NODE_JOB, 0); node;
 	     node = node_next(NODE_JOB, node->kind))
 		if (node_visible(node, after) && !node_visible(node, before))

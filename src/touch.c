@@ -65,10 +65,18 @@ static int open_root(const char *mountpoint, dev_t *device)
 	return -1;
 }
 
-static void change(int root, const char *path)
+static bool creates(enum touch_what what)
 {
-	/* The time of the last access being left out, it is a MODIFY. */
-	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	return what != TOUCH_CHANGED && what != TOUCH_ATTRIB;
+}
+
+static void change(int root, enum touch_what what, const char *path)
+{
+	/* The time of the last access being left out, it is a MODIFY, otherwise an ATTRIB. */
+	const struct timespec times[] = {
+		{ .tv_nsec = what == TOUCH_ATTRIB ? UTIME_NOW : UTIME_OMIT },
+		{ .tv_nsec = UTIME_NOW },
+	};
 	utimensat(root, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
@@ -85,8 +93,8 @@ static int create(int root, enum touch_what what, const char *path)
 /* Somebody who has found the name before us has taken its CREATE from the watchers. */
 static void serve(int root, enum touch_what what, const char *path)
 {
-	if (what == TOUCH_CHANGED || (create(root, what, path) && errno == EEXIST))
-		change(root, path);
+	if (!creates(what) || (create(root, what, path) && errno == EEXIST))
+		change(root, what, path);
 }
 
 static void forget_environment(void)
@@ -191,7 +199,7 @@ void touch_send(struct touch *touch, enum touch_what what, uint64_t parent, cons
 	/* Messages and what is expected of them are in one order. */
 	pthread_mutex_lock(&touch->lock);
 	if (send(touch->socket, message, len + 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 &&
-	    what != TOUCH_CHANGED)
+	    creates(what))
 		expect_locked(touch, parent, path);
 	pthread_mutex_unlock(&touch->lock);
 }

@@ -20,6 +20,7 @@ struct touch;
 
 enum touch_what {
 	TOUCH_CHANGED = 'c', /* MODIFY */
+	TOUCH_ATTRIB = 'a',  /* ATTRIB */
 	TOUCH_FILE = 'f',    /* CREATE and CLOSE_WRITE */
 	TOUCH_DIR = 'd',     /* CREATE */
 	TOUCH_LINK = 'l',    /* CREATE */

@@ -57,7 +57,11 @@ eq "$(grep -cxF "$M/dog/output.glb CREATE" "$T/dog.log")" 1 "times that it came"
 # The events are of what is there: nothing was made, changed, or sent.
 eq "$(stat -c %a "$M/dog/output.glb")" 444 "mode"
 [ -s "$M/dog/output.glb" ] || fail "it is empty"
+! grep -q 'output.glb ATTRIB' "$T/dog.log" || fail "told that it is here, before it is"
+mtime=$(stat -c %.Y "$M/dog/output.glb")
 curl -sSf "$(media_url "$M/dog")" | cmp - "$M/dog/output.glb"
+await 10 saw "$T/dog.log" "$M/dog/output.glb" ATTRIB
+eq "$(stat -c %.Y "$M/dog/output.glb")" "$mtime" "its time, after it came in"
 posts_are 1
 unwatch
 
