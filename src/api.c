@@ -1,6 +1,7 @@
 #include "api.h"
 
-#include <arpa/inet.h>
+#include "url.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -17,68 +18,6 @@
 
 /* URLs. */
 
-struct origin {
-	bool https;
-	const char *host;
-	size_t host_len;
-	long port;
-	const char *rest; /* what follows: "", or from "/", "?" or "#" on */
-};
-
-static bool visible(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text <= ' ' || *text == 0x7f)
-			return false;
-	return true;
-}
-
-/* Strict: what is odd (user names, escapes, backslashes) is read differently by different
- * programs, and then a check of the origin proves nothing. */
-static const char *skip_host(const char *p)
-{
-	if (*p != '[')
-		return p + strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "0123456789.-_");
-	p += 1 + strspn(p + 1, "0123456789abcdefABCDEF:.");
-	return *p == ']' ? p + 1 : NULL;
-}
-
-static bool parse_origin(const char *url, struct origin *out)
-{
-	out->https = strncasecmp(url, "https://", 8) == 0;
-	if ((!out->https && strncasecmp(url, "http://", 7) != 0) || !visible(url))
-		return false;
-	out->host = url + (out->https ? 8 : 7);
-	out->port = out->https ? 443 : 80;
-	const char *end = skip_host(out->host);
-	if (!end || end == out->host)
-		return false;
-	out->host_len = (size_t)(end - out->host);
-	if (*end == ':') {
-		char *after = NULL;
-		if (!isdigit((unsigned char)end[1]))
-			return false;
-		out->port = strtol(end + 1, &after, 10);
-		end = after;
-	}
-	out->rest = end;
-	return out->port >= 1 && out->port <= 65535 && (!*end || strchr("/?#", *end));
-}
-
-static bool on_loopback(const struct origin *origin)
-{
-	char host[INET_ADDRSTRLEN];
-	struct in_addr address;
-	if (origin->host_len >= sizeof host)
-		return false;
-	memcpy(host, origin->host, origin->host_len);
-	host[origin->host_len] = '\0';
-	if (strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
-		return true;
-	return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
-}
-
 static bool gateway_path(const char *path)
 {
 	static const char *const known[] = { "", "/pixal3d/v1", "/v2" };
@@ -91,11 +30,11 @@ static bool gateway_path(const char *path)
 	return false;
 }
 
-static const char *why_no_gateway(const char *source, struct origin *origin)
+static const char *why_no_gateway(const char *source, struct url_origin *origin)
 {
-	if (!parse_origin(source, origin))
+	if (!url_parse(source, origin))
 		return "is not a gateway's URL (https://HOST[:PORT])";
-	if (!origin->https && !on_loopback(origin))
+	if (!origin->https && !url_is_loopback(origin))
 		return "would send the key unencrypted: use https";
 	if (!gateway_path(origin->rest))
 		return "has a path that no gateway has: give https://HOST[:PORT] only";
@@ -104,7 +43,7 @@ static const char *why_no_gateway(const char *source, struct origin *origin)
 
 char *api_gateway(const char *source, char *error, size_t error_size)
 {
-	struct origin origin;
+	struct url_origin origin;
 	const char *why = why_no_gateway(source, &origin);
 	if (why) {
 		snprintf(error, error_size, "%.200s %s", source, why);
@@ -142,18 +81,18 @@ char *api_status_url(const char *gateway, const char *request_id, const char *po
 
 bool api_same_origin(const char *gateway, const char *url)
 {
-	struct origin a, b;
-	return parse_origin(gateway, &a) && parse_origin(url, &b) && a.https == b.https &&
+	struct url_origin a, b;
+	return url_parse(gateway, &a) && url_parse(url, &b) && a.https == b.https &&
 	       a.port == b.port && a.host_len == b.host_len &&
 	       strncasecmp(a.host, b.host, a.host_len) == 0;
 }
 
 bool api_media_url_allowed(const char *gateway, const char *url)
 {
-	struct origin from, to;
-	if (!parse_origin(gateway, &from) || !parse_origin(url, &to))
+	struct url_origin from, to;
+	if (!url_parse(gateway, &from) || !url_parse(url, &to))
 		return false;
-	return to.https || (on_loopback(&from) && on_loopback(&to));
+	return to.https || (url_is_loopback(&from) && url_is_loopback(&to));
 }
 
 bool api_request_id_valid(const char *text, size_t len)
@@ -332,7 +271,7 @@ static enum api_status_kind status_kind(long http_status, const json_t *root,
 static void take_url(const json_t *url, struct api_status *out, int *r)
 {
 	size_t len = json_string_length(url);
-	if (out->media_count == JOB_OUTPUTS_MAX || !len || !visible(json_string_value(url)))
+	if (out->media_count == JOB_OUTPUTS_MAX || !len || !url_is_visible(json_string_value(url)))
 		return;
 	char *copy = strdup(json_string_value(url));
 	if (copy)
@@ -489,8 +428,8 @@ static const char *extension_of_type(const char *media_type)
 /* The extension of the URL's path in small letters, at most 8 letters and digits. */
 static bool extension_of_url(const char *url, char buf[9])
 {
-	struct origin origin;
-	if (!parse_origin(url, &origin))
+	struct url_origin origin;
+	if (!url_parse(url, &origin))
 		return false;
 	size_t len = strcspn(origin.rest, "?#"), start = len;
 	while (start && isalnum((unsigned char)origin.rest[start - 1]))
