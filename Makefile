@@ -132,11 +132,12 @@ HELPERS     := mount.pixal3dfs mount.fuse.pixal3dfs
 MAN         := $(PREFIX)/share/man
 COMPLETIONS := $(PREFIX)/share/bash-completion/completions
 UNITS       := $(PREFIX)/lib/systemd/system
+USER_UNITS  := $(PREFIX)/lib/systemd/user
 THUMBNAILERS := $(PREFIX)/share/thumbnailers
 MAN_PAGES   := $(notdir $(wildcard contrib/man/*.[178]))
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(COMPLETIONS) $(DESTDIR)$(UNITS) \
-	  $(DESTDIR)$(THUMBNAILERS)
+	  $(DESTDIR)$(USER_UNITS) $(DESTDIR)$(THUMBNAILERS)
 	install -m 755 $(B)/pixal3dfs $(B)/pixal3d-sandbox contrib/p3d $(DESTDIR)$(PREFIX)/bin/
 	for helper in $(HELPERS); do ln -sf $(PREFIX)/bin/pixal3dfs $(DESTDIR)$(SBINDIR)/$$helper; done
 	for page in $(MAN_PAGES); do \
@@ -145,6 +146,7 @@ install: all
 	install -m 644 contrib/completion/pixal3dfs $(DESTDIR)$(COMPLETIONS)/
 	for other in pixal3d-sandbox p3d; do ln -sf pixal3dfs $(DESTDIR)$(COMPLETIONS)/$$other; done
 	install -m 644 contrib/systemd/pixal3dfs@.service $(DESTDIR)$(UNITS)/
+	install -m 644 contrib/systemd/user/pixal3dfs@.service $(DESTDIR)$(USER_UNITS)/
 	install -m 644 contrib/desktop/pixal3dfs.thumbnailer $(DESTDIR)$(THUMBNAILERS)/
 
 uninstall:
@@ -152,7 +154,8 @@ uninstall:
 	rm -f $(HELPERS:%=$(DESTDIR)$(SBINDIR)/%)
 	for page in $(MAN_PAGES) mount.fuse.pixal3dfs.8; do rm -f $(DESTDIR)$(MAN)/man$${page##*.}/$$page; done
 	rm -f $(DESTDIR)$(COMPLETIONS)/pixal3dfs $(DESTDIR)$(COMPLETIONS)/pixal3d-sandbox $(DESTDIR)$(COMPLETIONS)/p3d
-	rm -f $(DESTDIR)$(UNITS)/pixal3dfs@.service $(DESTDIR)$(THUMBNAILERS)/pixal3dfs.thumbnailer
+	rm -f $(DESTDIR)$(UNITS)/pixal3dfs@.service $(DESTDIR)$(USER_UNITS)/pixal3dfs@.service
+	rm -f $(DESTDIR)$(THUMBNAILERS)/pixal3dfs.thumbnailer
 
 # A Debian package in $(B)/deb; what it is made of is in contrib/debian. The same source makes the same bytes.
 DEB := $(B)/deb/pixal3dfs-$(VERSION)

@@ -49,11 +49,17 @@ sed "s|^ExecStart=pixal3dfs|ExecStart=$B/pixal3dfs|" "$ROOT/contrib/systemd/pixa
 	>"$T/units/pixal3dfs@mnt-p3d.service"
 analyze() { # argument...
 	systemd-analyze "$@" >"$T/analyzed" 2>&1 || fail "systemd-analyze $*: $(cat "$T/analyzed")"
-	! grep -F "$T/units" "$T/analyzed" || fail "systemd-analyze $*: $(cat "$T/analyzed")"
+	! grep -E "$T/(units|user)" "$T/analyzed" || fail "systemd-analyze $*: $(cat "$T/analyzed")"
 }
 analyze verify --man=no "$T"/units/*
 # 4.0 of 10. What is left is CAP_SYS_ADMIN, the network, and what would hide the mount from others.
 analyze security --offline=true --threshold=40 "$T/units/pixal3dfs@mnt-p3d.service"
+
+# The one of users, for their own manager.
+mkdir "$T/user"
+sed "s|^ExecStart=pixal3dfs|ExecStart=$B/pixal3dfs|" "$ROOT/contrib/systemd/user/pixal3dfs@.service" \
+	>"$T/user/pixal3dfs@p3d.service"
+XDG_RUNTIME_DIR=$T/user analyze --user verify --man=no "$T/user/pixal3dfs@p3d.service"
 
 # What systemd makes of fstab is what the examples say.
 mkdir "$T"/generated "$T"/early "$T"/late
