@@ -15,27 +15,21 @@
 #include "mountpoint.h"
 #include "notify.h"
 #include "output.h"
+#include "process.h"
 #include "service.h"
 #include "spawn.h"
 #include "store.h"
 #include "touch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <malloc.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -153,17 +147,6 @@ static int called_back(void *ctx, uint64_t number, const char *token, const char
 	return engine_callback(((struct driver *)ctx)->engine, number, token, request_id);
 }
 
-/* Not before the mount is there: an automount lets only its own process group pass until then. */
-static void to_background(void)
-{
-	setsid();
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; null >= 0 && fd < 3; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-}
-
 static void serving(void *ctx)
 {
 	struct driver *driver = ctx;
@@ -177,11 +160,8 @@ static void serving(void *ctx)
 	if (driver->parent < 0)
 		return;
 	log_setup(driver->config.log_level, true);
-	to_background();
-	const char ok = 0;
-	if (write(driver->parent, &ok, 1) != 1)
+	if (process_serving(driver->parent))
 		log_warn("nobody waits for the mount to serve");
-	close(driver->parent);
 }
 
 /* Starting */
@@ -200,33 +180,16 @@ static int fail(const char *fmt, ...)
 
 static int make_dirs(char *path)
 {
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		int r = mkdir(path, 0755);
-		*slash = '/';
-		if (r && errno != EEXIST)
-			return fail("cannot make %s: %s", path, strerror(errno));
-	}
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return fail("cannot make %s: %s", path, strerror(errno));
-	return 0;
-}
-
-/* For mount -N: from here on the files are those of that namespace. */
-static int enter_namespace(const char *file)
-{
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 || setns(fd, CLONE_NEWNS) ? fail("%s: %s", file, strerror(errno)) : 0;
-	if (fd >= 0)
-		close(fd);
-	return r;
+	int r = process_make_dirs(path);
+	return r ? fail("cannot make %s: %s", path, strerror(-r)) : 0;
 }
 
 static int prepare_mountpoint(struct config *config)
 {
 	char error[MOUNTPOINT_ERROR_MAX];
-	if (config->namespace && enter_namespace(config->namespace))
-		return -1;
+	int r = config->namespace ? process_enter_namespace(config->namespace) : 0;
+	if (r)
+		return fail("%s: %s", config->namespace, strerror(-r));
 	return mountpoint_prepare(&config->mountpoint, error) ? fail("%s", error) : 0;
 }
 
@@ -502,18 +465,6 @@ static int run(struct driver *driver)
 	return r ? CONFIG_EXIT_FAIL : 0;
 }
 
-/* The parent leaves with the truth: 0 once the child serves, else the child's own status. */
-static int wait_for_child(int pipe, pid_t child)
-{
-	char ok;
-	int status;
-	if (read(pipe, &ok, 1) == 1)
-		return 0;
-	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
-		return WEXITSTATUS(status);
-	return CONFIG_EXIT_FAIL;
-}
-
 static int tell_mounted(const struct config *config)
 {
 	if (config->verbose)
@@ -524,20 +475,15 @@ static int tell_mounted(const struct config *config)
 
 static int daemonize(struct driver *driver)
 {
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC)) {
-		fail("%s", strerror(errno));
+	int status;
+	int r = process_fork(&driver->parent, &status);
+	if (r == 0)
+		return run(driver);
+	if (r < 0)
+		fail("%s", strerror(-r));
+	if (r < 0 || status < 0)
 		return CONFIG_EXIT_FAIL;
-	}
-	pid_t child = fork();
-	if (child != 0) {
-		close(ends[1]);
-		int r = child < 0 ? CONFIG_EXIT_FAIL : wait_for_child(ends[0], child);
-		return r ? r : tell_mounted(&driver->config);
-	}
-	close(ends[0]);
-	driver->parent = ends[1];
-	return run(driver);
+	return status ? status : tell_mounted(&driver->config);
 }
 
 static int print_help(void)
@@ -549,28 +495,12 @@ static int print_help(void)
 	return 0;
 }
 
-/* Few arenas for the many small strings of jobs, and large texts given back to the system at once:
- * for 100 000 jobs this is 50 MB. */
-static void tune_memory(void)
-{
-	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 1 << 20);
-}
-
-/* The key is in it: no core, also none by pipe, and no debugger of the same user. */
-static void guard_memory(void)
-{
-	const struct rlimit none = { 0, 0 };
-	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0);
-}
-
 int main(int argc, char **argv)
 {
 	struct driver driver = { .parent = -1 };
 	char error[CONFIG_ERROR_MAX] = "";
-	guard_memory();
-	tune_memory();
+	process_guard_memory();
+	process_tune_memory();
 	int r = config_parse(&driver.config, argc, argv, error);
 	if (r) {
 		fail("%s", error);

@@ -20,23 +20,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_COLUMNS                                                                                \
-	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
-	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
-	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim, "  \
-	"params_len, status_len, log_len, image_url, texture_size"
-#define JOB_VALUES     "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-#define OUTPUT_COLUMNS "number, position, url, name, media_type, etag, sha256, size, mtime_ms"
+#define JOB_VALUES "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 static const char *const sql[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
 	[STORE_COMMIT] = "COMMIT",
 	[STORE_ROLLBACK] = "ROLLBACK",
 	[STORE_TOUCH] = "PRAGMA user_version = " STORE_TEXT(STORE_FORMAT),
-	[STORE_INSERT_JOB] = "INSERT INTO job (" JOB_COLUMNS ") VALUES " JOB_VALUES,
-	[STORE_UPDATE_JOB] = "UPDATE job SET (" JOB_COLUMNS ") = " JOB_VALUES " WHERE number = ?",
+	[STORE_INSERT_JOB] = "INSERT INTO job (" STORE_JOB_COLUMNS ") VALUES " JOB_VALUES,
+	[STORE_UPDATE_JOB] = "UPDATE job SET (" STORE_JOB_COLUMNS ") = " JOB_VALUES
+			     " WHERE number = ?",
 	[STORE_DELETE_JOB] = "DELETE FROM job WHERE number = ?",
-	[STORE_INSERT_OUTPUT] = "INSERT INTO output (" OUTPUT_COLUMNS
+	[STORE_INSERT_OUTPUT] = "INSERT INTO output (" STORE_OUTPUT_COLUMNS
 				") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[STORE_DELETE_OUTPUTS] = "DELETE FROM output WHERE number = ?",
 	[STORE_SET_TEXT] = "INSERT INTO text (number, which, body) VALUES (?, ?, ?) "
@@ -60,50 +55,29 @@ static const char *const sql[STORE_STATEMENTS] = {
 			   "WHERE job.number = ?1 AND ?2 = ?2 ORDER BY position",
 };
 
-/* Binding and reading columns from left to right; the first error sticks. */
-struct cursor {
-	sqlite3_stmt *stmt;
-	int next;
-	int rc;
-};
-
-static void put_int(struct cursor *c, int64_t value)
+static void put_int(struct store_cursor *c, int64_t value)
 {
 	if (c->rc == SQLITE_OK)
 		c->rc = sqlite3_bind_int64(c->stmt, c->next++, value);
 }
 
-static void put_text(struct cursor *c, const char *text)
+static void put_text(struct store_cursor *c, const char *text)
 {
 	if (c->rc == SQLITE_OK)
 		c->rc = sqlite3_bind_text(c->stmt, c->next++, text, -1, SQLITE_STATIC);
 }
 
-static void put_blob(struct cursor *c, const void *data, size_t len)
+static void put_blob(struct store_cursor *c, const void *data, size_t len)
 {
 	if (c->rc == SQLITE_OK)
 		c->rc = sqlite3_bind_blob64(c->stmt, c->next++, len ? data : "", len,
 					    SQLITE_STATIC);
 }
 
-static int64_t take_int(struct cursor *c)
-{
-	return sqlite3_column_int64(c->stmt, c->next++);
-}
-
-static void take_text(struct cursor *c, char **field)
-{
-	int column = c->next++;
-	const char *text = (const char *)sqlite3_column_text(c->stmt, column);
-
-	if (job_set(field, text) || (!text && sqlite3_column_type(c->stmt, column) != SQLITE_NULL))
-		c->rc = SQLITE_NOMEM;
-}
-
 /* A cursor on a statement whose parameters, if any, are to be put. */
-static struct cursor statement(struct store_db *db, enum store_statement which)
+static struct store_cursor statement(struct store_db *db, enum store_statement which)
 {
-	struct cursor c = { .next = 1, .rc = SQLITE_OK };
+	struct store_cursor c = { .next = 1, .rc = SQLITE_OK };
 
 	if (!db->cache[which])
 		c.rc = sqlite3_prepare_v3(db->handle, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
@@ -113,7 +87,7 @@ static struct cursor statement(struct store_db *db, enum store_statement which)
 }
 
 /* Runs a statement without rows to its end. */
-static int run(struct store_db *db, struct cursor *c)
+static int run(struct store_db *db, struct store_cursor *c)
 {
 	int r;
 
@@ -127,14 +101,14 @@ static int run(struct store_db *db, struct cursor *c)
 
 static int run_plain(struct store_db *db, enum store_statement which)
 {
-	struct cursor c = statement(db, which);
+	struct store_cursor c = statement(db, which);
 
 	return run(db, &c);
 }
 
 static int run_for(struct store_db *db, enum store_statement which, uint64_t number)
 {
-	struct cursor c = statement(db, which);
+	struct store_cursor c = statement(db, which);
 
 	put_int(&c, (int64_t)number);
 	return run(db, &c);
@@ -180,7 +154,7 @@ static int end(struct store *store, int r)
 	return r;
 }
 
-static void put_job(struct cursor *c, const struct job *job)
+static void put_job(struct store_cursor *c, const struct job *job)
 {
 	put_text(c, job->name);
 	put_text(c, job->label);
@@ -222,7 +196,7 @@ static int write_outputs(struct store_db *db, uint64_t number, const struct job 
 
 	for (size_t i = 0; !r && i < job->output_count; i++) {
 		const struct job_output *output = &job->outputs[i];
-		struct cursor c = statement(db, STORE_INSERT_OUTPUT);
+		struct store_cursor c = statement(db, STORE_INSERT_OUTPUT);
 
 		put_int(&c, (int64_t)number);
 		put_int(&c, (int64_t)i);
@@ -241,7 +215,7 @@ static int write_outputs(struct store_db *db, uint64_t number, const struct job 
 static int write_text(struct store_db *db, uint64_t number, enum job_text which, const char *body,
 		      size_t len)
 {
-	struct cursor c;
+	struct store_cursor c;
 
 	if (!body)
 		return 0;
@@ -255,7 +229,7 @@ static int write_text(struct store_db *db, uint64_t number, enum job_text which,
 static int append_log(struct store_db *db, uint64_t number, int64_t time_ms, const char *line)
 {
 	char time[JOB_TIME_MAX];
-	struct cursor c;
+	struct store_cursor c;
 	char *text;
 	int len, r;
 
@@ -274,7 +248,7 @@ static int append_log(struct store_db *db, uint64_t number, int64_t time_ms, con
 
 static int write_charge(struct store_db *db, uint64_t number, const struct job *job)
 {
-	struct cursor c;
+	struct store_cursor c;
 
 	if (!job->attempts)
 		return 0;
@@ -310,7 +284,7 @@ static int write_rest(struct store_db *db, uint64_t number, const struct job *jo
 static int insert_locked(struct store_db *db, const struct job *job,
 			 const struct store_texts *texts, uint64_t *number)
 {
-	struct cursor c = statement(db, STORE_INSERT_JOB);
+	struct store_cursor c = statement(db, STORE_INSERT_JOB);
 	int r;
 
 	put_job(&c, job);
@@ -324,7 +298,7 @@ static int insert_locked(struct store_db *db, const struct job *job,
 static int update_locked(struct store_db *db, const struct job *job,
 			 const struct store_texts *texts)
 {
-	struct cursor c = statement(db, STORE_UPDATE_JOB);
+	struct store_cursor c = statement(db, STORE_UPDATE_JOB);
 	int r;
 
 	put_job(&c, job);
@@ -426,152 +400,8 @@ int store_forget(struct store *store, uint64_t number)
 	return end(store, r);
 }
 
-static int take_state(struct cursor *c, enum job_state *state)
-{
-	const char *name = (const char *)sqlite3_column_text(c->stmt, c->next++);
-
-	for (int i = 0; name && i < JOB_STATES; i++) {
-		*state = (enum job_state)i;
-		if (!strcmp(name, job_state_name(*state)))
-			return 0;
-	}
-	return name ? -EUCLEAN : -ENOMEM;
-}
-
-static int take_job(struct cursor *c, struct job *job)
-{
-	int r;
-
-	take_text(c, &job->name);
-	take_text(c, &job->label);
-	r = take_state(c, &job->state);
-	take_text(c, &job->word);
-	take_text(c, &job->request_id);
-	take_text(c, &job->polling_url);
-	take_text(c, &job->error);
-	job->error_errno = (int)take_int(c);
-	job->attempts = (unsigned)take_int(c);
-	job->failures = (unsigned)take_int(c);
-	job->created_ms = take_int(c);
-	job->submitted_ms = take_int(c);
-	job->changed_ms = take_int(c);
-	job->ended_ms = take_int(c);
-	job->retry_at_ms = take_int(c);
-	job->hidden = (uint32_t)take_int(c);
-	job->uid = (uid_t)take_int(c);
-	job->gid = (gid_t)take_int(c);
-	job->mode = (mode_t)take_int(c);
-	job->output_unreachable = take_int(c) != 0;
-	take_text(c, &job->origin);
-	take_text(c, &job->warning);
-	job->retries = (unsigned)take_int(c);
-	job->price = take_int(c);
-	job->earlier = take_int(c);
-	take_text(c, &job->token);
-	take_text(c, &job->claim);
-	job->text_len[JOB_TEXT_PARAMS] = (uint32_t)take_int(c);
-	job->text_len[JOB_TEXT_STATUS] = (uint32_t)take_int(c);
-	job->text_len[JOB_TEXT_LOG] = (uint32_t)take_int(c);
-	take_text(c, &job->image_url);
-	job->texture_size = (uint32_t)take_int(c);
-	job->number = (uint64_t)take_int(c);
-	return c->rc == SQLITE_OK ? r : -ENOMEM;
-}
-
-/* Two statements over all jobs and all outputs, both in order of number. */
-struct loading {
-	sqlite3 *db;
-	sqlite3_stmt *jobs;
-	sqlite3_stmt *outputs;
-	bool output; /* OUTPUTS stands on a row */
-};
-
-static int next_row(sqlite3 *db, sqlite3_stmt *stmt, bool *row)
-{
-	int rc = sqlite3_step(stmt);
-
-	*row = rc == SQLITE_ROW;
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : store_errno(db, rc);
-}
-
-static int take_outputs(struct loading *loading, struct job *job)
-{
-	while (loading->output) {
-		struct cursor c = { .stmt = loading->outputs };
-		uint64_t number = (uint64_t)take_int(&c);
-		struct job_output *output;
-		int r;
-
-		if (number > job->number)
-			return 0;
-		if (number != job->number || take_int(&c) != (int64_t)job->output_count ||
-		    job->output_count == JOB_OUTPUTS_MAX)
-			return -EUCLEAN;
-		output = job_add_output(job);
-		if (!output)
-			return -ENOMEM;
-		take_text(&c, &output->url);
-		take_text(&c, &output->name);
-		take_text(&c, &output->media_type);
-		take_text(&c, &output->etag);
-		take_text(&c, &output->sha256);
-		output->size = take_int(&c);
-		output->mtime_ms = take_int(&c);
-		if (c.rc != SQLITE_OK)
-			return -ENOMEM;
-		r = next_row(loading->db, loading->outputs, &loading->output);
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static int load_jobs(struct loading *loading, int (*each)(void *arg, struct job *job), void *arg)
-{
-	bool row;
-	int r = next_row(loading->db, loading->outputs, &loading->output);
-
-	if (!r)
-		r = next_row(loading->db, loading->jobs, &row);
-	while (!r && row) {
-		struct cursor c = { .stmt = loading->jobs };
-		struct job *job = job_new();
-
-		r = job ? take_job(&c, job) : -ENOMEM;
-		if (!r)
-			r = take_outputs(loading, job);
-		if (r)
-			job_put(job);
-		else
-			r = each(arg, job);
-		if (!r)
-			r = next_row(loading->db, loading->jobs, &row);
-	}
-	return r;
-}
-
-/* Takes no lock: EACH may use the store. */
-int store_load(struct store *store, int (*each)(void *arg, struct job *job), void *arg)
-{
-	struct loading loading = { .db = store->reader.handle };
-	int rc, r;
-
-	rc = sqlite3_prepare_v2(loading.db,
-				"SELECT " JOB_COLUMNS ", number FROM job ORDER BY number", -1,
-				&loading.jobs, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(loading.db,
-					"SELECT " OUTPUT_COLUMNS
-					" FROM output ORDER BY number, position",
-					-1, &loading.outputs, NULL);
-	r = rc == SQLITE_OK ? load_jobs(&loading, each, arg) : store_errno(loading.db, rc);
-	sqlite3_finalize(loading.jobs);
-	sqlite3_finalize(loading.outputs);
-	return r;
-}
-
 /* Adds every row's first column to OUT. */
-static int collect(struct store_db *db, struct cursor *c, FILE *out)
+static int collect(struct store_db *db, struct store_cursor *c, FILE *out)
 {
 	bool any = false;
 	int r;
@@ -597,7 +427,7 @@ static int collect(struct store_db *db, struct cursor *c, FILE *out)
 int store_text(struct store *store, uint64_t number, enum job_text which, char **out, size_t *len)
 {
 	struct store_db *db = &store->reader;
-	struct cursor c;
+	struct store_cursor c;
 	char *text = NULL;
 	FILE *stream = open_memstream(&text, len);
 	int r;

@@ -7,16 +7,6 @@
 
 #include <string.h>
 
-static int take_state(const char *name, enum job_state *state)
-{
-	for (int i = 0; name && i < JOB_STATES; i++) {
-		*state = (enum job_state)i;
-		if (!strcmp(name, job_state_name(*state)))
-			return 0;
-	}
-	return SQLITE_CORRUPT;
-}
-
 static int sum_locked(sqlite3 *db, int64_t since_ms, int64_t spent[JOB_STATES])
 {
 	sqlite3_stmt *stmt = NULL;
@@ -30,11 +20,14 @@ static int sum_locked(sqlite3 *db, int64_t since_ms, int64_t spent[JOB_STATES])
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	while (rc == SQLITE_ROW) {
-		rc = take_state((const char *)sqlite3_column_text(stmt, 0), &state);
-		if (rc == SQLITE_OK) {
-			spent[state] = sqlite3_column_int64(stmt, 1);
-			rc = sqlite3_step(stmt);
+		const char *name = (const char *)sqlite3_column_text(stmt, 0);
+
+		if (!name || !store_state_named(name, &state)) {
+			rc = SQLITE_CORRUPT;
+			break;
 		}
+		spent[state] = sqlite3_column_int64(stmt, 1);
+		rc = sqlite3_step(stmt);
 	}
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE ? 0 : store_errno(db, rc);

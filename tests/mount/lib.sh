@@ -262,6 +262,19 @@ media_url() { # job directory
 	jq -er '.output.media_url | if type == "array" then .[0] else . end' "$1/status.json"
 }
 
+# A model that nobody has read: $F, and what is in it: $TRUTH.
+model() { # name
+	complete_job "$1"
+	F=$M/by-name/$1/output.glb
+	TRUTH=$T/$1.glb
+	curl -sS -o "$TRUTH" "$(media_url "$M/by-name/$1")"
+}
+
+# Reads $F in every way that a program can; with a driver's pid, while that driver is stopped.
+ways() { # [pid]
+	within $((10 * SLOW)) python3 "$ROOT/tests/tools/ways.py" "$F" "$TRUTH" "$@"
+}
+
 # --- the end
 
 log_is_clean() {

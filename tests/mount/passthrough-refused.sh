@@ -21,17 +21,6 @@ expect_log '^fuse: passthrough' # a newer libfuse says itself what the kernel re
 sandbox_start
 control "{\"output_bytes\": $((2 << 20))}"
 
-model() { # name
-	complete_job "$1"
-	F=$M/by-name/$1/output.glb
-	TRUTH=$T/$1.glb
-	curl -sS -o "$TRUTH" "$(media_url "$M/by-name/$1")"
-}
-
-ways() { # [pid]
-	within $((5 * SLOW)) python3 "$ROOT/tests/tools/ways.py" "$F" "$TRUTH" "$@"
-}
-
 refused() { # name why
 	: >"$DRIVER_LOG"
 	driver_start

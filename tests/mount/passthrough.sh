@@ -7,18 +7,6 @@ MIB=$((1 << 20))
 sandbox_start
 control "{\"output_bytes\": $((5 * MIB + 124))}"
 
-# A model that nobody has read: F, and what is in it: TRUTH.
-model() { # name
-	complete_job "$1"
-	F=$M/by-name/$1/output.glb
-	TRUTH=$T/$1.glb
-	curl -sS -o "$TRUTH" "$(media_url "$M/by-name/$1")"
-}
-
-ways() { # [pid]
-	python3 "$ROOT/tests/tools/ways.py" "$F" "$TRUTH" "$@"
-}
-
 # Is F read without the driver? A handle that was closed a moment ago may still count.
 without_driver() {
 	local status=0

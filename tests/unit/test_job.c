@@ -11,8 +11,8 @@
 #define NOW   1779456000123
 #define TOKEN "0123456789abcdef0123456789abcdef"
 
-/* What each event does in each state, written down apart from job.c: the state after it and what
- * is to be done, or the error. */
+/* What each event does in each state, written down apart from job_moves.c: the state after it and
+ * what is to be done, or the error. */
 struct outcome {
 	int result; /* a mask of job_action, or -errno */
 	enum job_state after;
