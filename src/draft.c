@@ -1,48 +1,12 @@
-#include "draft.h"
-#include "draft_judge.h"
-#include "draft_shelf.h"
+/*
+ * draft - the drafts by number, place, name and job; what they hold is draft_content.c
+ */
+#include "draft_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-/*
- * State of a draft, all under box->lock:
- *
- *   asked     the content that was last found complete, in canonical form; NULL: none since it was
- *             empty
- *   claim     counts the contents that were asked for, found to be wrong, or cut away: what is
- *             learned of one must not be taken for another's
- *   info.job  the job ASKED went to; 0 while nobody knows, or it went to none
- *   refusal   what there is to say of ASKED, or of content that can never be right
- *
- * A draft lives while it is linked or held. As long as it lives it is on the shelf of numbers;
- * while it is linked it is on those of places and names, and, when it has a job, on that of jobs.
- */
-struct draft {
-	struct draft_box *box;
-	unsigned refs;
-	struct draft_info info;
-	char *data;
-	size_t capacity;
-	char *asked;
-	unsigned claim;
-	char *refusal;
-	int error;
-	enum draft_use judged;
-};
-
-/* What drafts are looked for by. */
-enum shelf { NUMBERS, PLACES, NAMES, SHELF_JOBS, SHELVES };
-
-struct draft_box {
-	pthread_mutex_t lock;
-	struct draft_shelf shelves[SHELVES];
-	uint64_t last_number;
-	uint64_t changes;
-	size_t total;
-};
 
 static int compare(uint64_t a, uint64_t b)
 {
@@ -77,11 +41,12 @@ static int by_job(const void *a, const void *b)
 	return order ? order : by_number(a, b);
 }
 
-struct draft_box *draft_box_new(void)
+struct draft_box *draft_box_new(struct spool *spool)
 {
 	struct draft_box *box = calloc(1, sizeof(*box));
 	if (!box)
 		return NULL;
+	box->spool = spool;
 	pthread_mutex_init(&box->lock, NULL);
 	box->shelves[NUMBERS].order = by_number;
 	box->shelves[PLACES].order = by_place;
@@ -94,6 +59,8 @@ static void destroy(struct draft *draft)
 {
 	draft_shelf_take(&draft->box->shelves[NUMBERS], draft);
 	draft->box->total -= draft->capacity;
+	spool_put(draft->file);
+	pthread_mutex_destroy(&draft->content);
 	free(draft->data);
 	free(draft->asked);
 	free(draft->refusal);
@@ -124,7 +91,7 @@ static void unshelve_locked(struct draft *draft)
 		draft_shelf_take(&draft->box->shelves[shelf], draft);
 }
 
-static void set_job_locked(struct draft *draft, uint64_t job)
+void draft_set_job_locked(struct draft *draft, uint64_t job)
 {
 	struct draft_shelf *shelf = &draft->box->shelves[SHELF_JOBS];
 	draft_shelf_take(shelf, draft);
@@ -172,46 +139,6 @@ static struct draft *ref_locked(struct draft *draft)
 	return draft;
 }
 
-static int reserve_locked(struct draft *draft, uint64_t size)
-{
-	struct draft_box *box = draft->box;
-	if (size > DRAFT_SIZE_MAX)
-		return -EFBIG;
-	if (size <= draft->capacity)
-		return 0;
-	size_t capacity = draft->capacity ? draft->capacity : 512;
-	while (capacity < size)
-		capacity *= 2;
-	if (box->total + capacity - draft->capacity > DRAFT_TOTAL_MAX)
-		return -ENOSPC;
-	char *data = realloc(draft->data, capacity);
-	if (!data)
-		return -ENOMEM;
-	box->total += capacity - draft->capacity;
-	draft->data = data;
-	draft->capacity = capacity;
-	return 0;
-}
-
-static int resize_locked(struct draft *draft, uint64_t size)
-{
-	int r = reserve_locked(draft, size);
-	if (r)
-		return r;
-	if (size > draft->info.size)
-		memset(draft->data + draft->info.size, 0, (size_t)size - draft->info.size);
-	draft->info.size = (size_t)size;
-	return 0;
-}
-
-static int fill_locked(struct draft *draft, const void *data, size_t size)
-{
-	int r = resize_locked(draft, size);
-	if (r == 0 && size)
-		memcpy(draft->data, data, size);
-	return r;
-}
-
 static int link_locked(struct draft_box *box, struct draft *draft)
 {
 	for (enum shelf shelf = 0; shelf < SHELVES; shelf++)
@@ -224,25 +151,30 @@ static int link_locked(struct draft_box *box, struct draft *draft)
 	return 0;
 }
 
-int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
-		 gid_t gid, const void *data, size_t size, struct timespec now, struct draft **out)
+static struct draft *draft_new(struct draft_box *box, const struct draft_info *info)
 {
-	if (strlen(name) >= sizeof(((struct draft_info *)0)->name))
-		return -ENAMETOOLONG;
 	struct draft *draft = calloc(1, sizeof(*draft));
 	if (!draft)
-		return -ENOMEM;
+		return NULL;
 	draft->box = box;
 	draft->refs = 2; /* the caller's, and that of being linked */
-	draft->info = (struct draft_info){ .parent = parent,
-					   .mode = mode & 07777,
-					   .uid = uid,
-					   .gid = gid,
-					   .mtime = now,
-					   .atime = now };
+	draft->info = *info;
+	pthread_mutex_init(&draft->content, NULL);
+	return draft;
+}
+
+static int add(struct draft_box *box, const struct draft_info *info, const char *name,
+	       const void *data, size_t size, struct draft **out)
+{
+	if (strlen(name) >= sizeof(info->name))
+		return -ENAMETOOLONG;
+	struct draft *draft = draft_new(box, info);
+	if (!draft)
+		return -ENOMEM;
 	strcpy(draft->info.name, name);
 	pthread_mutex_lock(&box->lock);
-	int r = find_locked(box, parent, name) ? -EEXIST : fill_locked(draft, data, size);
+	int r = find_locked(box, info->parent, name) ? -EEXIST
+						     : draft_fill_locked(draft, data, size);
 	if (r == 0)
 		r = link_locked(box, draft);
 	if (r)
@@ -252,9 +184,35 @@ int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_
 		*out = draft;
 		return 0;
 	}
+	pthread_mutex_destroy(&draft->content);
 	free(draft->data);
 	free(draft);
 	return r;
+}
+
+int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
+		 gid_t gid, const void *data, size_t size, struct timespec now, struct draft **out)
+{
+	struct draft_info info = { .parent = parent,
+				   .mode = mode & 07777,
+				   .uid = uid,
+				   .gid = gid,
+				   .mtime = now,
+				   .atime = now };
+	return add(box, &info, name, data, size, out);
+}
+
+int draft_mkdir(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
+		gid_t gid, struct timespec now, struct draft **out)
+{
+	struct draft_info info = { .parent = parent,
+				   .mode = mode & 07777,
+				   .uid = uid,
+				   .gid = gid,
+				   .mtime = now,
+				   .atime = now,
+				   .is_dir = true };
+	return add(box, &info, name, NULL, 0, out);
 }
 
 uint64_t draft_changes(struct draft_box *box)
@@ -329,36 +287,7 @@ void draft_info(struct draft *draft, struct draft_info *out)
 	pthread_mutex_unlock(&draft->box->lock);
 }
 
-ssize_t draft_read(struct draft *draft, uint64_t offset, void *buf, size_t size)
-{
-	pthread_mutex_lock(&draft->box->lock);
-	size_t there = offset < draft->info.size ? draft->info.size - (size_t)offset : 0;
-	if (size > there)
-		size = there;
-	if (size)
-		memcpy(buf, draft->data + offset, size);
-	pthread_mutex_unlock(&draft->box->lock);
-	return (ssize_t)size;
-}
-
-int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t size,
-		struct timespec now)
-{
-	if (offset > DRAFT_SIZE_MAX)
-		return -EFBIG;
-	pthread_mutex_lock(&draft->box->lock);
-	int r = offset + size > draft->info.size ? resize_locked(draft, offset + size) : 0;
-	if (r == 0) {
-		memcpy(draft->data + offset, data, size);
-		draft->info.mtime = now;
-		draft->info.written = true;
-		draft->judged = DRAFT_SCRATCH;
-	}
-	pthread_mutex_unlock(&draft->box->lock);
-	return r;
-}
-
-static void refuse_locked(struct draft *draft, const char *text, int error)
+void draft_refuse_locked(struct draft *draft, const char *text, int error)
 {
 	draft->box->changes++;
 	free(draft->refusal);
@@ -366,37 +295,21 @@ static void refuse_locked(struct draft *draft, const char *text, int error)
 	draft->error = error;
 }
 
-static void forget_locked(struct draft *draft)
+void draft_forget_locked(struct draft *draft)
 {
 	free(draft->asked);
 	draft->asked = NULL;
 	draft->judged = DRAFT_SCRATCH;
 	draft->claim++;
-	set_job_locked(draft, 0);
-	refuse_locked(draft, NULL, 0);
+	draft_set_job_locked(draft, 0);
+	draft_refuse_locked(draft, NULL, 0);
 }
 
 void draft_ask_again(struct draft *draft)
 {
 	pthread_mutex_lock(&draft->box->lock);
-	forget_locked(draft);
+	draft_forget_locked(draft);
 	pthread_mutex_unlock(&draft->box->lock);
-}
-
-int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
-{
-	pthread_mutex_lock(&draft->box->lock);
-	draft->info.emptied |= size == 0 && draft->info.size > 0;
-	int r = resize_locked(draft, size);
-	if (r == 0) {
-		draft->info.mtime = now;
-		draft->info.written = true;
-		draft->judged = DRAFT_SCRATCH;
-	}
-	if (r == 0 && size == 0)
-		forget_locked(draft);
-	pthread_mutex_unlock(&draft->box->lock);
-	return r;
 }
 
 void draft_set_owner(struct draft *draft, mode_t mode, uid_t uid, gid_t gid)
@@ -413,23 +326,6 @@ void draft_set_times(struct draft *draft, struct timespec atime, struct timespec
 	pthread_mutex_lock(&draft->box->lock);
 	draft->info.atime = atime;
 	draft->info.mtime = mtime;
-	pthread_mutex_unlock(&draft->box->lock);
-}
-
-static bool same_content(const struct draft *a, const struct draft *b)
-{
-	return a->info.size == b->info.size &&
-	       (a->info.size == 0 || memcmp(a->data, b->data, a->info.size) == 0);
-}
-
-void draft_inherit(struct draft *draft, struct draft *other)
-{
-	pthread_mutex_lock(&draft->box->lock);
-	if (other->asked && !draft->asked && same_content(draft, other)) {
-		draft->asked = strdup(other->asked);
-		set_job_locked(draft, other->info.job);
-		refuse_locked(draft, other->refusal, other->error);
-	}
 	pthread_mutex_unlock(&draft->box->lock);
 }
 
@@ -476,54 +372,11 @@ void draft_unlink_all(struct draft_box *box, uint64_t parent)
 	pthread_mutex_unlock(&box->lock);
 }
 
-static bool claim_locked(struct draft *draft, char *canonical)
-{
-	if (draft->asked && strcmp(draft->asked, canonical) == 0) {
-		free(canonical);
-		return false;
-	}
-	forget_locked(draft);
-	draft->asked = canonical;
-	return true;
-}
-
-enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool closing,
-			       struct draft_content *out)
-{
-	*out = (struct draft_content){ 0 };
-	char *canonical = NULL, error[PARAMS_ERROR_MAX] = "";
-	pthread_mutex_lock(&draft->box->lock);
-	enum draft_verdict verdict = DRAFT_NOTHING;
-	if (draft->judged != use)
-		verdict = draft_judge_text(draft->data, draft->info.size, use, closing, out,
-					   &canonical, error);
-	if (verdict == DRAFT_READY && !canonical) {
-		strcpy(error, strerror(ENOMEM));
-		verdict = DRAFT_INVALID;
-	}
-	if (verdict == DRAFT_READY && !claim_locked(draft, canonical))
-		verdict = DRAFT_NOTHING;
-	else if (verdict != DRAFT_READY)
-		free(canonical);
-	if (verdict == DRAFT_READY || verdict == DRAFT_INVALID)
-		draft->judged = use;
-	if (verdict == DRAFT_INVALID) {
-		draft->claim++;
-		refuse_locked(draft, error, EINVAL);
-	}
-	unsigned claim = draft->claim;
-	pthread_mutex_unlock(&draft->box->lock);
-	if (verdict != DRAFT_READY)
-		draft_content_release(out);
-	out->claim = claim;
-	return verdict;
-}
-
 void draft_set_job(struct draft *draft, unsigned claim, uint64_t job)
 {
 	pthread_mutex_lock(&draft->box->lock);
 	if (draft->claim == claim)
-		set_job_locked(draft, job);
+		draft_set_job_locked(draft, job);
 	pthread_mutex_unlock(&draft->box->lock);
 }
 
@@ -531,7 +384,7 @@ void draft_refuse(struct draft *draft, unsigned claim, const char *text, int err
 {
 	pthread_mutex_lock(&draft->box->lock);
 	if (!claim || draft->claim == claim)
-		refuse_locked(draft, text, error);
+		draft_refuse_locked(draft, text, error);
 	pthread_mutex_unlock(&draft->box->lock);
 }
 

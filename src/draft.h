@@ -4,13 +4,16 @@
  * Role:    the contents of new/ and of whatever editors and copiers leave beside params.json; and
  * the judgement whether what was written is complete, i.e. asks for something (DESIGN section 3).
  * Threads: any thread may call.
- * Locks:   one of its own, a leaf: calls nobody while holding it.
- * Owns:    the drafts, in memory: a request is a few KiB, and what buys lives in the store.
+ * Locks:   one of its own, a leaf but for the spool's; and before it one for each draft, held while
+ * its content changes or is judged. Owns:    the drafts. Small ones are in memory: a request is a
+ * few KiB, and what buys lives in the store. Large ones, which are images, are files of the spool.
  */
 #ifndef DRAFT_H
 #define DRAFT_H
 
+#include "image.h"
 #include "params.h"
+#include "spool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,9 +21,11 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* One file's limit, and all of them together: more is -EFBIG, -ENOSPC. */
-#define DRAFT_SIZE_MAX  (4 * 1024 * 1024)
-#define DRAFT_TOTAL_MAX (64 * 1024 * 1024)
+/* A text's limit, and that of all that is in memory: more is -EFBIG, -ENOSPC. With a spool, what is
+ * longer than DRAFT_MEMORY_MAX is a file there, of up to IMAGE_SIZE_MAX bytes. */
+#define DRAFT_SIZE_MAX   (4 * 1024 * 1024)
+#define DRAFT_TOTAL_MAX  (64 * 1024 * 1024)
+#define DRAFT_MEMORY_MAX (64 * 1024)
 
 /* What a file asks for when it is complete, by its place and name. */
 enum draft_use {
@@ -30,6 +35,7 @@ enum draft_use {
 	DRAFT_REQUEST_ID, /* the id of a request made before */
 	DRAFT_BATCH,      /* parameters as JSON objects, one a line */
 	DRAFT_URLS,       /* one URL, as DRAFT_IMAGE_URL, or a batch of them, one a line */
+	DRAFT_IMAGE,      /* an image: its bytes */
 };
 
 /* Immutable but by draft_set_times, draft_set_owner and draft_rename, which change it under the
@@ -51,10 +57,12 @@ struct draft_info {
 	bool written; /* anything was written to it, or cut off it */
 	bool refused; /* draft_error() has something to say */
 	bool linked;  /* false: unlinked, or replaced by a rename */
+	bool is_dir;  /* a directory: has no content, and drafts whose parent it is */
 };
 
 struct draft_box;
-struct draft_box *draft_box_new(void);
+/* SPOOL is borrowed; NULL: everything is in memory, and images are not taken. */
+struct draft_box *draft_box_new(struct spool *spool);
 /* Counts what changes listings: drafts that come, go and are renamed, refusals that come and go. */
 uint64_t draft_changes(struct draft_box *box);
 void draft_box_free(struct draft_box *box);
@@ -63,6 +71,9 @@ void draft_box_free(struct draft_box *box);
  * the caller's. NOW is its time. */
 int draft_create(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
 		 gid_t gid, const void *data, size_t size, struct timespec now, struct draft **out);
+/* The same for an empty directory. */
+int draft_mkdir(struct draft_box *box, uint64_t parent, const char *name, mode_t mode, uid_t uid,
+		gid_t gid, struct timespec now, struct draft **out);
 /* With a reference; NULL: none. draft_by_number finds unlinked ones that are still held, too. */
 struct draft *draft_find(struct draft_box *box, uint64_t parent, const char *name);
 struct draft *draft_by_number(struct draft_box *box, uint64_t number);
@@ -74,9 +85,10 @@ struct draft *draft_ref(struct draft *draft);
 void draft_put(struct draft *draft); /* NULL is nothing */
 
 void draft_info(struct draft *draft, struct draft_info *out);
+/* Bytes read, or -errno of the spool. */
 ssize_t draft_read(struct draft *draft, uint64_t offset, void *buf, size_t size);
 
-/* 0 or -EFBIG, -ENOSPC, -ENOMEM. Writing beyond the end fills with zeroes. */
+/* 0 or -EFBIG, -ENOSPC, -ENOMEM, or the spool's. Writing beyond the end fills with zeroes. */
 int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t size,
 		struct timespec now);
 /* A file truncated to nothing has forgotten what it asked for: the same content again is asked for
@@ -119,6 +131,7 @@ struct draft_content {
 	char request_id[160];     /* DRAFT_REQUEST_ID, without white space around it */
 	struct draft_line *lines; /* a batch; NULL: no batch */
 	size_t line_count;
+	struct spool_file *image; /* DRAFT_IMAGE: sealed, with a reference */
 	unsigned claim; /* whatever the verdict: which content it was, for what is learned of it */
 };
 

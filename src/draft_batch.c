@@ -178,5 +178,6 @@ void draft_content_release(struct draft_content *content)
 	}
 	free(content->lines);
 	params_free(content->params);
+	spool_put(content->image);
 	*content = (struct draft_content){ 0 };
 }

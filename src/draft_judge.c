@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum draft_verdict judge_request(const char *text, size_t len, struct draft_content *out,
@@ -99,4 +101,46 @@ enum draft_verdict draft_judge_text(const char *text, size_t len, enum draft_use
 	case DRAFT_URLS: return judge_list(text, len, use, closing, out, canonical, error);
 	default: return judge_request_id(text, len, closing, out, canonical, error);
 	}
+}
+
+#define PIECE (128 * 1024)
+
+static int read_image(const struct spool_file *file, struct image_check *check)
+{
+	char *buf = malloc(PIECE);
+	ssize_t n = buf ? 1 : -ENOMEM;
+	for (uint64_t offset = 0; n > 0 && !check->complete && !check->wrong;
+	     offset += (uint64_t)n) {
+		n = spool_read(file, offset, buf, PIECE);
+		if (n > 0)
+			image_feed(check, buf, (size_t)n);
+	}
+	image_end(check);
+	free(buf);
+	return n < 0 ? (int)n : 0;
+}
+
+enum draft_verdict draft_judge_image(struct spool_file **file, uint64_t size,
+				     char error[PARAMS_ERROR_MAX])
+{
+	struct image_check check = { 0 };
+	int r = read_image(*file, &check);
+	if (r == 0 && check.wrong) {
+		snprintf(error, PARAMS_ERROR_MAX,
+			 "this is %s, whatever its name says: the service takes PNG, JPEG and WebP",
+			 check.wrong);
+		return DRAFT_INVALID;
+	}
+	if (r == 0 && !check.complete) {
+		snprintf(error, PARAMS_ERROR_MAX,
+			 "the image ends early: it goes on after these %llu bytes",
+			 (unsigned long long)size);
+		return DRAFT_PARTIAL;
+	}
+	if (r == 0)
+		r = spool_seal(file, image_extension(check.type));
+	if (r)
+		snprintf(error, PARAMS_ERROR_MAX, "it cannot be kept on the local disk: %s",
+			 strerror(-r));
+	return r ? DRAFT_INVALID : DRAFT_READY;
 }

@@ -11,4 +11,9 @@ enum draft_verdict draft_judge_text(const char *text, size_t len, enum draft_use
 				    struct draft_content *out, char **canonical,
 				    char error[PARAMS_ERROR_MAX]);
 
+/* The SIZE bytes of *FILE, as an image. DRAFT_READY: *FILE is sealed, and another one if these
+ * bytes were known before. DRAFT_PARTIAL, DRAFT_INVALID: ERROR. Reads the disk. */
+enum draft_verdict draft_judge_image(struct spool_file **file, uint64_t size,
+				     char error[PARAMS_ERROR_MAX]);
+
 #endif

@@ -14,7 +14,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->conf = *conf;
 	fs->conf.source = strdup(conf->source);
 	fs->conf.mountpoint = strdup(conf->mountpoint);
-	fs->drafts = draft_box_new();
+	fs->drafts = draft_box_new(NULL);
 	pthread_mutex_init(&fs->park_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
 	iomode_init(&fs->iomode);

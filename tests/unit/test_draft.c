@@ -17,7 +17,7 @@ static const struct timespec now = { .tv_sec = 1000 };
 
 static void set_up(void)
 {
-	box = draft_box_new();
+	box = draft_box_new(NULL);
 	ck_assert_ptr_nonnull(box);
 }
 

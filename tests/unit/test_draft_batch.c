@@ -19,7 +19,7 @@ static struct draft_content content;
 
 static void setup(void)
 {
-	box = draft_box_new();
+	box = draft_box_new(NULL);
 	ck_assert_int_eq(draft_create(box, PARENT, "list", 0644, 0, 0, NULL, 0,
 				      (struct timespec){ 0 }, &draft),
 			 0);
