@@ -104,6 +104,10 @@ histories: $(B)/unit/test_job_history $(B)/unit/test_history
 demo: all
 	B=$(B) contrib/demo
 
+# The README's, of a session on the sandbox. Needs python3 and tmux.
+picture: all
+	B=$(B) contrib/picture contrib/session.svg
+
 # PARTS="cold meta" runs these alone; all of them are named in tests/bench/run.
 bench: all
 	B=$(B) tests/bench/run $(PARTS)
@@ -170,6 +174,6 @@ deb:
 clean:
 	rm -rf build
 
-.PHONY: all tests check asan tsan histories demo bench layers lint format install uninstall deb clean $(TIDY) FORCE
+.PHONY: all tests check asan tsan histories demo picture bench layers lint format install uninstall deb clean $(TIDY) FORCE
 .SECONDARY:
 -include $(DRIVER_OBJS:.o=.d) $(SANDBOX_OBJS:.o=.d) $(wildcard $(B)/obj/tests/*/*.d)
