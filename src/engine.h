@@ -177,6 +177,8 @@ int engine_rename(struct engine *engine, uint64_t number, const char *name);
 /* Ors KINDS into job->hidden. -EBUSY while a POST is under way: rm -r, which could not forget the
  * job then, must not leave it half gone. */
 int engine_hide(struct engine *engine, uint64_t number, uint32_t kinds);
+/* Takes KINDS out of job->hidden: such a file was made anew. */
+int engine_show(struct engine *engine, uint64_t number, uint32_t kinds);
 /* Owner and permissions of its directory. */
 int engine_chown(struct engine *engine, uint64_t number, const struct engine_owner *owner);
 /* Deletes a job from the books and its outputs from the cache. What runs at the service runs on;

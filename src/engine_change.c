@@ -382,6 +382,20 @@ int engine_hide(struct engine *engine, uint64_t number, uint32_t kinds)
 	return engine_change(engine, &change);
 }
 
+static int edit_shown(struct engine *engine, struct job *job, void *arg)
+{
+	(void)engine;
+	job->hidden &= ~*(const uint32_t *)arg;
+	return 0;
+}
+
+int engine_show(struct engine *engine, uint64_t number, uint32_t kinds)
+{
+	struct change change = { .number = number, .edit = edit_shown, .arg = &kinds };
+
+	return engine_change(engine, &change);
+}
+
 static int edit_owner(struct engine *engine, struct job *job, void *arg)
 {
 	const struct engine_owner *owner = arg;

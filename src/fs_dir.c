@@ -399,8 +399,27 @@ static int unlink_draft(struct fs *fs, uint64_t parent, const char *name)
 	return r;
 }
 
-/* The writable files of a draft are slots, not contents: they are there again at once, and rmdir
- * does not mind them. */
+/* What a draft has kept of a file goes with the file. */
+static int forget_kept(struct fs *fs, const struct job *job, unsigned kind)
+{
+	if (kind != NODE_PARAMS || job->state != JOB_DRAFT || !job->text_len[JOB_TEXT_PARAMS])
+		return 0;
+	struct params *none = params_new();
+	int r = none ? engine_keep_params(fs->engine, job->number, none) : -ENOMEM;
+	params_free(none);
+	return r;
+}
+
+/* A draft shows the rest of its files until it is removed itself, and rmdir does not mind them. */
+static int hide_file(struct fs *fs, const struct job *job, unsigned kind)
+{
+	const struct node *node = node_of(kind);
+	if (job->state == JOB_DRAFT && !(node && node_is_writable(node, job)))
+		return 0;
+	int r = forget_kept(fs, job, kind);
+	return r ? r : engine_hide(fs->engine, job->number, node_hidden_bit(kind));
+}
+
 static int unlink_job_file(struct fs *fs, uint64_t number, const char *name)
 {
 	uint64_t ino, dir = node_ino(number, NODE_JOB);
@@ -413,11 +432,9 @@ static int unlink_job_file(struct fs *fs, uint64_t number, const char *name)
 	const struct job *job = engine_get(fs->engine, number);
 	if (!job)
 		return -ESTALE;
-	enum job_state state = job->state;
+	r = hide_file(fs, job, node_kind(ino));
 	job_put(job);
-	return state == JOB_DRAFT
-		       ? 0
-		       : engine_hide(fs->engine, number, node_hidden_bit(node_kind(ino)));
+	return r;
 }
 
 void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

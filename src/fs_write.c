@@ -93,6 +93,19 @@ static int scratch_allowed(struct fs *fs, uint64_t parent, const char *name)
 	return r;
 }
 
+/* A file of a job, or the defaults, that is not there: it was unlinked before. */
+static int make_anew(struct fs *fs, uint64_t ino, struct draft **out)
+{
+	unsigned kind = node_kind(ino);
+	const struct job *job = kind > NODE_JOB ? engine_get(fs->engine, node_number(ino)) : NULL;
+	bool hidden = job && job->hidden & node_hidden_bit(kind);
+	int r = fs_draft_of(fs, ino, true, out);
+	if (r == 0 && hidden)
+		r = engine_show(fs->engine, job->number, node_hidden_bit(kind));
+	job_put(job);
+	return r;
+}
+
 static int create_draft(fuse_req_t req, uint64_t parent, const char *name, mode_t mode,
 			uint64_t *ino, struct draft **out)
 {
@@ -102,7 +115,7 @@ static int create_draft(fuse_req_t req, uint64_t parent, const char *name, mode_
 								  : NULL;
 	if (node) {
 		*ino = node_ino(node_number(parent), node->kind);
-		return fs_draft_of(fs, *ino, true, out);
+		return make_anew(fs, *ino, out);
 	}
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	int r = scratch_allowed(fs, parent, name);

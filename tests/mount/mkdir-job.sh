@@ -44,6 +44,34 @@ params "$T/params.json" "$url"
 cp "$T/params.json" "$M/complete/"
 submitted complete
 
+# So do those that remove a file first and insist that they make it; what was removed is gone, and
+# what it had said is forgotten.
+for way in mv install "cp --remove-destination"; do
+	mkdir "$M/by-${way%% *}"
+	params "$T/again.json" "$url"
+	$way "$T/again.json" "$M/by-${way%% *}/params.json"
+	submitted "by-${way%% *}"
+done
+mkdir "$M/removed"
+echo '{"texture_size": 2048}' >"$M/removed/params.json"
+rm "$M/removed/params.json"
+[ ! -e "$M/removed/params.json" ] || fail "removed, and still there"
+: >"$M/removed/params.json"
+rm "$M/removed/image_url"
+echo "$url" >"$M/removed/image_url"
+submitted removed
+eq "$(jq .texture_size "$M/removed/params.json")" null "a parameter of the file that was removed"
+control '{"balance": 0.1}'
+mkdir "$M/refused"
+refuses bash -c "echo $url >'$M/refused/image_url'"
+posts=$((posts + 1))
+control '{"balance": 100}'
+mv "$T/params.json" "$M/refused/"
+submitted refused
+params "$T/params.json" "$url"
+mkdir "$M/empty"
+rm -r "$M/empty"
+
 # A submitted job is not overwritten, and nothing is sent again.
 refuses cp "$T/params.json" "$M/complete/"
 matches "$(cat "$T/refused")" 'Read-only file system' "cp over a submitted job"
