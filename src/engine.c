@@ -1,7 +1,8 @@
 /*
  * engine - the table of jobs and the one way to change it
  *
- * State:      every job has an entry: its published snapshot, its timers (send, poll, save) and
+ * State:      every job has an entry: its published snapshot, its timers (publish, send, poll,
+ *             save) and
  *             what is under way for it. Requests to the service begin in engine_tick() and in their
  *             callbacks, so on the network thread alone.
  * Invariants:
@@ -30,6 +31,9 @@
 
 /* A retry further away than this is due to a clock that jumped: Retry-After ends at an hour. */
 #define SEND_DELAY_MAX_MS (2 * 3600 * 1000)
+
+/* Uploads at once: two fill most uplinks, and one that hangs must not hold up all. */
+#define PUBLICATIONS_MAX 4
 
 int64_t engine_wall(const struct engine *engine)
 {
@@ -84,6 +88,7 @@ struct engine *engine_new(const struct engine_conf *conf, const struct world *wo
 		sched_init(&engine->queues[kind].sched);
 		engine->queues[kind].max = 1;
 	}
+	engine->queues[QUEUE_PUBLISH].max = PUBLICATIONS_MAX;
 	if (conf->max_submissions)
 		engine->queues[QUEUE_SEND].max = conf->max_submissions;
 	if (conf->max_polls)
@@ -120,6 +125,11 @@ void engine_set_cache(struct engine *engine, struct output_cache *cache)
 void engine_set_publisher(struct engine *engine, const struct publisher *publisher)
 {
 	engine->publisher = publisher;
+}
+
+void engine_set_spool(struct engine *engine, struct spool *spool)
+{
+	engine->spool = spool;
 }
 
 void engine_free(struct engine *engine)
@@ -164,6 +174,11 @@ void engine_disarm_locked(struct engine *engine, struct entry *entry, enum queue
 	sched_clear(&engine->queues[kind].sched, &entry->timers[kind]);
 }
 
+enum queue_kind engine_send_queue(const struct job *job)
+{
+	return job->image && job->state == JOB_WAITING ? QUEUE_PUBLISH : QUEUE_SEND;
+}
+
 static int64_t send_delay(const struct engine *engine, const struct job *job)
 {
 	int64_t delay = job->retry_at_ms ? job->retry_at_ms - engine_wall(engine) : 0;
@@ -192,10 +207,12 @@ void engine_perform_locked(struct engine *engine, struct entry *entry, int actio
 {
 	if (actions == JOB_DO_NOTHING)
 		return;
+	engine_disarm_locked(engine, entry, QUEUE_PUBLISH);
 	engine_disarm_locked(engine, entry, QUEUE_SEND);
 	engine_disarm_locked(engine, entry, QUEUE_POLL);
 	if ((actions & JOB_DO_SEND) && !engine->conf.read_only)
-		engine_arm_locked(engine, entry, QUEUE_SEND, send_delay(engine, entry->job));
+		engine_arm_locked(engine, entry, engine_send_queue(entry->job),
+				  send_delay(engine, entry->job));
 	if (actions & JOB_DO_POLL)
 		engine_arm_locked(engine, entry, QUEUE_POLL,
 				  engine_poll_delay_locked(engine, entry));
@@ -342,6 +359,7 @@ static void save(struct engine *engine, uint64_t number)
 int64_t engine_tick(struct engine *engine)
 {
 	static void (*const activities[QUEUES])(struct engine *, uint64_t) = {
+		[QUEUE_PUBLISH] = engine_publish,
 		[QUEUE_SEND] = engine_send,
 		[QUEUE_POLL] = engine_poll,
 		[QUEUE_SAVE] = save,
@@ -369,6 +387,7 @@ static int take_loaded(void *arg, struct job *job)
 	entry->number = job->number;
 	entry->job = job;
 	entry->loaded_attempt = job->attempts;
+	engine_keep_image(engine, entry, job);
 	pthread_mutex_lock(&engine->table_lock);
 	table_add(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);
@@ -387,7 +406,7 @@ static int resume(struct engine *engine, const struct job *job)
 	if (actions < 0)
 		return actions;
 	if ((actions & JOB_DO_SEND) && !engine->conf.read_only)
-		engine_arm(engine, QUEUE_SEND, job->number, send_delay(engine, job));
+		engine_arm(engine, engine_send_queue(job), job->number, send_delay(engine, job));
 	if (actions & JOB_DO_POLL)
 		engine_arm(engine, QUEUE_POLL, job->number,
 			   spread > 0 ? (int64_t)(engine_random(engine) % (uint64_t)spread) : 0);

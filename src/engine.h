@@ -19,6 +19,7 @@
 #include "publish.h"
 #include "remote.h"
 #include "sched.h"
+#include "spool.h"
 #include "store.h"
 
 #include <stdbool.h>
@@ -71,6 +72,10 @@ struct output_events engine_output_events(struct engine *engine);
 /* What makes images public (borrowed); set once, before engine_load. NULL, as at first: nothing
  * does, and an image is refused. No done() of it comes after engine_free(). */
 void engine_set_publisher(struct engine *engine, const struct publisher *publisher);
+/* Where images are until they are published (borrowed); set once, before engine_load. An image is
+ * kept until its job is COMPLETED or forgotten, for until then it may have to be sent again; what
+ * the engine still keeps when it ends, spool_close() leaves to the next one. */
+void engine_set_spool(struct engine *engine, struct spool *spool);
 
 /* Takes every job from the store: what was under way when the driver ended becomes UNCERTAIN (or
  * what the stored answer says), what was WAITING will be sent, what runs will be polled, spread
@@ -132,6 +137,8 @@ struct engine_order {
 	const char *label;
 	const struct engine_owner *owner;
 	const char *origin; /* what asks for it; NULL: it is asked for anew every time */
+	const char *image; /* a sealed file's name, to which the caller has a reference: what PARAMS
+			      have as image_url once it is published; NULL: they have one */
 	struct params *params;
 	int error; /* out: 0 or -errno. -EEXIST: NUMBER is the job that ORIGIN made before */
 };
@@ -140,6 +147,17 @@ struct engine_order {
  * a job, nothing is submitted, but when that job was REFUSED: this is then its next attempt.
  * Origins of one call are different. */
 void engine_submit_all(struct engine *engine, struct engine_order *orders, size_t count);
+
+/* Images: a job with one waits while it is published, and is sent then. */
+
+/* What publishes them, for the person ("s3://bucket"); NULL: nothing does. Borrowed. */
+const char *engine_publishes(const struct engine *engine);
+/* A file came, or grows: what belongs to an image may come yet. Jobs with an image are not sent
+ * within two seconds after this, unless it never ends. */
+void engine_stir(struct engine *engine);
+/* Replaces the parameters of a job with an image, which keeps it; they get what engine_submit()
+ * gives them. -EROFS: it was sent, or is being sent; -EDQUOT as there. */
+int engine_amend(struct engine *engine, uint64_t number, struct params *params);
 
 /* What every submission from now on has where it says nothing itself: TEXT, kept as it is, and what
  * it means, PARAMS (copied). Durable. NULL, NULL: nothing. -EROFS. */

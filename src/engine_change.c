@@ -247,6 +247,7 @@ static void finish_step(struct engine *engine, struct step *step, int r)
 	step->fired = publish(engine, step->entry, job_get(step->after), change->result, r < 0);
 	step->entry = NULL;
 	change->number = step->after->number;
+	engine_keep_image(engine, table_find(&engine->table, change->number), step->after);
 }
 
 static void change_locked(struct engine *engine, struct step *steps, size_t count)
@@ -428,6 +429,7 @@ static struct engine_watch *withdraw(struct engine *engine, uint64_t number)
 		engine_disarm_locked(engine, entry, kind);
 	table_remove(&engine->table, entry);
 	pthread_mutex_unlock(&engine->table_lock);
+	engine_keep_image(engine, entry, NULL);
 	entry_free(entry);
 	return fired;
 }

@@ -19,6 +19,7 @@ enum table_key { KEY_NAME, KEY_REQUEST, KEY_LABEL, KEY_ORIGIN, KEYS };
 
 /* What the network thread does for a job, each with its own timer and limit. */
 enum queue_kind {
+	QUEUE_PUBLISH, /* the image of a job that is to be sent then */
 	QUEUE_SEND,
 	QUEUE_POLL, /* and the size requests that end it */
 	QUEUE_SAVE, /* commit what the disk would not take before */
@@ -53,6 +54,9 @@ struct entry {
 	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
 	int64_t changed_ms;   /* the last time that these were asked; 0: never */
 	struct engine_watch *watches;
+	struct spool_file *image; /* its job may need it; NULL: none. Of `write` */
+	unsigned held_attempt;    /* the last one that waited for what belongs to its image, */
+	int64_t held_since_ms;    /* from then on */
 };
 
 struct index {
@@ -105,6 +109,9 @@ struct engine {
 	const struct engine_observer *observer;
 	struct output_cache *cache;        /* set once, before threads */
 	const struct publisher *publisher; /* the same; NULL: none */
+	struct spool *spool;               /* the same */
+	struct publication *publications;  /* [table]; under way */
+	_Atomic int64_t stirred_ms;        /* monotonic; see engine_stir() */
 	pthread_mutex_t write;             /* before table_lock */
 	pthread_mutex_t table_lock;
 	struct table table;          /* [table]; changed with `write` held as well */
@@ -186,6 +193,21 @@ int engine_afford(struct engine *engine, const struct job_event *event);
 int64_t engine_retry_at(struct engine *engine, const struct job *job);
 /* The time has come; network thread, no place in the queue is taken. */
 void engine_retry(struct engine *engine, const struct job *job);
+
+/* Where JOB, which is to be sent, waits for its turn. */
+enum queue_kind engine_send_queue(const struct job *job);
+
+/* engine_publish.c */
+
+/* Keeps the image of ENTRY's JOB on the disk as long as it needs it; NULL: it is forgotten. `write`
+ * is held. */
+void engine_keep_image(struct engine *engine, struct entry *entry, const struct job *job);
+/* How long JOB's POST waits for what may come to its image. Network thread. */
+int64_t engine_image_delay(struct engine *engine, const struct job *job);
+/* An activity: makes JOB's image public and lets it be sent. */
+void engine_publish(struct engine *engine, uint64_t number);
+/* Gives PARAMS the defaults and a seed. 0 or -ENOMEM. */
+int engine_complete(struct engine *engine, struct params *params);
 
 /* The three activities; network thread, the queue's place is taken. */
 void engine_send(struct engine *engine, uint64_t number);

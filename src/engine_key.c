@@ -38,7 +38,7 @@ static void release_held(struct engine *engine)
 	for (uint64_t number = 0; (entry = table_after(&engine->table, number)) != NULL;
 	     number = entry->number) {
 		if (is_held(entry->job))
-			engine_arm_locked(engine, entry, QUEUE_SEND, 0);
+			engine_arm_locked(engine, entry, engine_send_queue(entry->job), 0);
 		else if (entry->poll_failures && job_is(entry->job, JOB_POLLED_STATES))
 			engine_arm_locked(engine, entry, QUEUE_POLL, 0);
 	}

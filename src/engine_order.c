@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An order on its way: the change that carries it out, and what the change borrows. */
 struct purchase {
@@ -18,23 +19,48 @@ struct purchase {
 	char *body, *warnings;
 };
 
-/* ARG is the origin. A job keeps what it was first asked for by. */
-static int edit_origin(struct engine *engine, struct job *job, void *arg)
+/* A job keeps what it was first asked for by. */
+static int edit_origin(struct engine *engine, struct job *job, const char *origin)
 {
-	const struct job *other = engine_find_origin(engine, arg);
+	const struct job *other = engine_find_origin(engine, origin);
 	bool taken = other && other->number != job->number;
 
 	job_put(other);
-	return taken ? -EEXIST : job_set(&job->origin, arg);
+	return taken ? -EEXIST : job_set(&job->origin, origin);
+}
+
+/* Another URL than the one that its image got is another image. */
+static bool leaves_image(const struct job *job, const struct params *params)
+{
+	const char *url = params_image_url(params);
+
+	return job->image && url && (!job->image_url || strcmp(url, job->image_url) != 0);
+}
+
+/* ARG is the order. */
+static int edit_order(struct engine *engine, struct job *job, void *arg)
+{
+	const struct engine_order *order = arg;
+	int r = order->origin ? edit_origin(engine, job, order->origin) : 0;
+
+	if (r == 0 && (order->image || leaves_image(job, order->params)))
+		r = job_set(&job->image, order->image);
+	return r;
+}
+
+int engine_complete(struct engine *engine, struct params *params)
+{
+	int r = engine_apply_defaults(engine, params);
+
+	return r == 0 && !params_has_seed(params) ? params_set_seed(params, engine_random(engine))
+						  : r;
 }
 
 static int prepare_purchase(struct engine *engine, struct purchase *purchase, struct change *change)
 {
 	struct engine_order *order = purchase->order;
-	int r = engine_apply_defaults(engine, order->params);
+	int r = engine_complete(engine, order->params);
 
-	if (r == 0 && !params_has_seed(order->params))
-		r = params_set_seed(order->params, engine_random(engine));
 	if (r < 0)
 		return r;
 	purchase->body = params_format(order->params);
@@ -48,8 +74,8 @@ static int prepare_purchase(struct engine *engine, struct purchase *purchase, st
 	*change = (struct change){
 		.number = order->number,
 		.fresh = order->number ? NULL : engine_fresh(engine, order->label, order->owner),
-		.edit = order->origin ? edit_origin : NULL,
-		.arg = (char *)order->origin,
+		.edit = edit_order,
+		.arg = order,
 		.event = &purchase->event,
 		/* An answer to an earlier attempt must never be taken for one to this. */
 		.texts = { .params = purchase->body, .answer = "", .status = "" },

@@ -416,7 +416,10 @@ static void begin(struct engine *engine, const struct job *job)
 		engine_arm(engine, QUEUE_SEND, job->number, engine->conf.sched.retry_max_ms);
 		return;
 	}
+	/* From here on engine_amend() changes it no more. */
+	pthread_mutex_lock(&engine->write);
 	r = store_text(engine->store, job->number, JOB_TEXT_PARAMS, &body, &submit.len);
+	pthread_mutex_unlock(&engine->write);
 	submit.body = body;
 	if (r == 0)
 		r = ask_for_callback(post, &submit);
@@ -431,11 +434,14 @@ static void begin(struct engine *engine, const struct job *job)
 void engine_send(struct engine *engine, uint64_t number)
 {
 	const struct job *job = engine_get(engine, number);
+	int64_t delay = job && job->image ? engine_image_delay(engine, job) : 0;
 
-	if (job && job->state == JOB_WAITING)
+	if (job && job->state == JOB_WAITING && delay <= 0)
 		begin(engine, job);
 	else
 		engine_idle(engine, QUEUE_SEND, number);
+	if (delay > 0)
+		engine_arm(engine, QUEUE_SEND, number, delay);
 	if (job && job_will_retry(job))
 		engine_retry(engine, job);
 	job_put(job);

@@ -79,7 +79,8 @@ static int copy_strings(struct job *to, const struct job *from)
 	    job_set(&to->polling_url, from->polling_url) < 0 ||
 	    job_set(&to->token, from->token) < 0 || job_set(&to->claim, from->claim) < 0 ||
 	    job_set(&to->error, from->error) < 0 || job_set(&to->warning, from->warning) < 0 ||
-	    job_set(&to->image_url, from->image_url) < 0 || job_set(&to->origin, from->origin) < 0)
+	    job_set(&to->image_url, from->image_url) < 0 || job_set(&to->image, from->image) < 0 ||
+	    job_set(&to->origin, from->origin) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->output_count; i++) {
 		struct job_output *output = job_add_output(to);
@@ -150,6 +151,7 @@ void job_put(const struct job *job)
 	free(mine->error);
 	free(mine->warning);
 	free(mine->image_url);
+	free(mine->image);
 	free(mine->origin);
 	free(mine);
 }

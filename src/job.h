@@ -84,10 +84,12 @@ struct job {
 			request_id: not believed before the service confirms it; NULL: none */
 	char *error; /* for the person: what happened, whether it cost money, what to do; NULL:
 			nothing to say */
-	char *image_url; /* of its parameters; NULL: none */
-	char *warning;   /* what is unusual about what was asked for, a line each; NULL: nothing */
-	char *origin; /* the line of the batch that asked for it: no two jobs have the same; NULL:
-			 none */
+	char *image_url; /* of its parameters; NULL: none, or, where there is an image, not yet */
+	char *image;   /* the person's own, to be published before the job is sent: its name in the
+			  spool; NULL: none */
+	char *warning; /* what is unusual about what was asked for, a line each; NULL: nothing */
+	char *origin;  /* the line of the batch that asked for it: no two jobs have the same; NULL:
+			  none */
 	int error_errno;    /* what the writer who waits for this submission gets: 0 or a positive
 			       errno; a WAITING one gets 0, and this is what is wrong with the key */
 	unsigned attempts;  /* submissions so far, deliberate new attempts included */
@@ -167,6 +169,12 @@ static inline bool job_is_polled(const struct job *job)
 static inline bool job_will_retry(const struct job *job)
 {
 	return job->state == JOB_ERROR && job->retry_at_ms != 0;
+}
+
+/* Its image is kept: it may have to be sent again. */
+static inline bool job_needs_image(const struct job *job)
+{
+	return job->image && job->state != JOB_COMPLETED;
 }
 
 enum job_event_kind {

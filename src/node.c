@@ -184,8 +184,17 @@ static void render_request_id(const struct node_input *in, FILE *out)
 		fprintf(out, "%s\n", in->job->request_id);
 }
 
+/* It is in the books, and its image not yet where the service can fetch it. */
+static bool is_unpublished(const struct job *job)
+{
+	return job->state == JOB_WAITING && job->image && !job->image_url && !job->error;
+}
+
 static void render_error(const struct node_input *in, FILE *out)
 {
+	if (is_unpublished(in->job))
+		fputs("Its image is being uploaded; it is sent then. Nothing was charged so far, and there is nothing to do.\n",
+		      out);
 	if (in->job->error)
 		fprintf(out, "%s\n", in->job->error);
 	if (in->job->warning)
@@ -344,7 +353,7 @@ static bool has_output(const struct job *job)
 
 static bool has_error(const struct job *job)
 {
-	return job->error != NULL || job->warning != NULL;
+	return job->error != NULL || job->warning != NULL || is_unpublished(job);
 }
 
 #define DIR_MODE  (S_IFDIR | 0755)

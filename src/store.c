@@ -5,6 +5,7 @@
  *   output   (number, position): the outputs of a job
  *   text     (number, which): a job's texts; apart, so that loading all jobs reads none of them
  *   log      (number, position): the lines of JOB_TEXT_LOG, so that appending rewrites nothing
+ *   image    where an image is public; store_image.c has it
  *   charge   (number, attempt): what each attempt has cost; stays when its job is forgotten;
  *            store_charge.c reads it
  *
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_VALUES "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+#define JOB_VALUES "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 
 static const char *const sql[STORE_STATEMENTS] = {
 	[STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -188,6 +189,7 @@ static void put_job(struct store_cursor *c, const struct job *job)
 	put_int(c, job->text_len[JOB_TEXT_LOG]);
 	put_text(c, job->image_url);
 	put_int(c, job->texture_size);
+	put_text(c, job->image);
 }
 
 static int write_outputs(struct store_db *db, uint64_t number, const struct job *job)

@@ -88,6 +88,19 @@ int store_setting(struct store *store, const char *name, char **text);
 /* TEXT NULL: none any more. */
 int store_set_setting(struct store *store, const char *name, const char *text);
 
+/* Where an image, called NAME in the spool, was published at PLACE (publish.h's WHERE). */
+struct store_image {
+	char *url;          /* NULL: it was not */
+	int64_t expires_ms; /* wall clock until which that can be fetched; 0: no limit is known */
+	char *receipt;      /* what the publisher wants to be told next time; NULL: nothing */
+};
+
+/* OUT is to be released. 0 or -errno. */
+int store_image(struct store *store, const char *name, const char *place, struct store_image *out);
+void store_image_release(struct store_image *image);
+int store_set_image(struct store *store, const char *name, const char *place,
+		    const struct store_image *image);
+
 /* A word that no other books are called by; drawn when it is asked for the first time. 0 or -errno.
  */
 #define STORE_NAME_MAX 33

@@ -3,7 +3,8 @@
  *
  * store_open.c finds out whether a directory holds our books and makes them when there are none;
  * store_load.c reads all jobs, store.c changes them and reads their texts, store_charge.c adds up
- * what they have cost, store_setting.c has what is kept besides jobs.
+ * what they have cost, store_setting.c has what is kept besides jobs, store_image.c what was
+ * published.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -15,7 +16,7 @@
 #include <stdbool.h>
 
 #define STORE_APPLICATION 0x50334653 /* "P3FS", in the file's header */
-#define STORE_FORMAT      6          /* raised with every step of store_open.c */
+#define STORE_FORMAT      7          /* raised with every step of store_open.c */
 
 #define STORE_TEXT_OF(value) #value
 #define STORE_TEXT(macro)    STORE_TEXT_OF(macro)
@@ -25,7 +26,7 @@
 	"name, label, state, word, request_id, polling_url, error, error_errno, attempts, "        \
 	"failures, created_ms, submitted_ms, changed_ms, ended_ms, retry_at_ms, hidden, uid, "     \
 	"gid, mode, output_unreachable, origin, warning, retries, price, earlier, token, claim, "  \
-	"params_len, status_len, log_len, image_url, texture_size"
+	"params_len, status_len, log_len, image_url, texture_size, image"
 #define STORE_OUTPUT_COLUMNS "number, position, url, name, media_type, etag, sha256, size, mtime_ms"
 
 enum store_statement {

@@ -76,6 +76,7 @@ static int take_job(struct store_cursor *c, struct job *job)
 	job->text_len[JOB_TEXT_LOG] = (uint32_t)take_int(c);
 	take_text(c, &job->image_url);
 	job->texture_size = (uint32_t)take_int(c);
+	take_text(c, &job->image);
 	job->number = (uint64_t)take_int(c);
 	return c->rc == SQLITE_OK ? r : -ENOMEM;
 }

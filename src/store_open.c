@@ -96,6 +96,10 @@ static const char *const formats[STORE_FORMAT] = {
 	"  AND json_valid(CAST(body AS TEXT)));",
 
 	"ALTER TABLE output ADD COLUMN sha256 TEXT;",
+
+	"ALTER TABLE job ADD COLUMN image TEXT;"
+	"CREATE TABLE image (name TEXT, place TEXT, url TEXT NOT NULL, expires_ms INTEGER NOT NULL,"
+	" receipt TEXT, PRIMARY KEY (name, place)) STRICT, WITHOUT ROWID;",
 };
 
 /* What the system said about the disk, where it is one of the errors that SQLite can have met. */

@@ -56,6 +56,9 @@ struct sim {
 	struct world world;
 	struct remote remote;
 	struct engine_observer observer;
+	const char *images; /* the directory of the spool; NULL: none */
+	struct spool *spool;
+	const struct publisher *publisher;
 	_Atomic int64_t now_ms;
 	int64_t wall_jump_ms;
 	_Atomic uint64_t seed;
@@ -267,6 +270,10 @@ static inline void start_driver(void)
 	ck_assert_msg(r == 0, "%s", error);
 	sim.engine = engine_new(&sim.conf, &sim.world, sim.store, &sim.remote, &sim.observer);
 	ck_assert_ptr_nonnull(sim.engine);
+	if (sim.images)
+		ck_assert_int_eq(spool_open(sim.images, &sim.spool), 0);
+	engine_set_spool(sim.engine, sim.spool);
+	engine_set_publisher(sim.engine, sim.publisher);
 	ck_assert_int_eq(engine_load(sim.engine), 0);
 }
 
@@ -285,6 +292,8 @@ static inline void stop_driver(void)
 	}
 	engine_free(sim.engine);
 	store_close(sim.store);
+	spool_close(sim.spool);
+	sim.spool = NULL;
 }
 
 /* The driver is gone; the next one finds the disk as it was copied to COPY. */

@@ -39,6 +39,7 @@ static struct job *full_job(void)
 	job->gid = 7;
 	job->mode = 0751;
 	job_set(&job->image_url, "https://example.com/dog.png");
+	job_set(&job->image, "0123abcd.png");
 	job->texture_size = 4096;
 	job->output_unreachable = true;
 	while (job->output_count < JOB_OUTPUTS_MAX)
@@ -91,6 +92,7 @@ static void check_same(const struct job *a, const struct job *b)
 	ck_assert_int_eq(a->retry_at_ms, b->retry_at_ms);
 	ck_assert_uint_eq(a->hidden, b->hidden);
 	ck_assert_pstr_eq(a->image_url, b->image_url);
+	ck_assert_pstr_eq(a->image, b->image);
 	ck_assert_uint_eq(a->texture_size, b->texture_size);
 	ck_assert_uint_eq(a->uid, b->uid);
 	ck_assert_uint_eq(a->gid, b->gid);

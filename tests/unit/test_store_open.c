@@ -96,6 +96,7 @@ START_TEST(upgrades_an_older_version)
 	      "ALTER TABLE job DROP COLUMN params_len; ALTER TABLE job DROP COLUMN status_len; "
 	      "ALTER TABLE job DROP COLUMN log_len; ALTER TABLE job DROP COLUMN image_url; "
 	      "ALTER TABLE job DROP COLUMN texture_size; ALTER TABLE output DROP COLUMN sha256; "
+	      "ALTER TABLE job DROP COLUMN image; DROP TABLE image; "
 	      "PRAGMA user_version = 1'",
 	      dir);
 	open_store();
@@ -129,7 +130,8 @@ START_TEST(older_books_learn_the_lengths_of_their_texts)
 	      "ALTER TABLE job DROP COLUMN status_len; ALTER TABLE job DROP COLUMN log_len; "
 	      "ALTER TABLE job DROP COLUMN image_url; "
 	      "ALTER TABLE job DROP COLUMN texture_size; "
-	      "ALTER TABLE output DROP COLUMN sha256; PRAGMA user_version = 4'",
+	      "ALTER TABLE output DROP COLUMN sha256; ALTER TABLE job DROP COLUMN image; "
+	      "DROP TABLE image; PRAGMA user_version = 4'",
 	      dir);
 	open_store();
 	ck_assert_int_eq(store_load(store, keep, &loaded), 0);
