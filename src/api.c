@@ -107,9 +107,19 @@ bool api_request_id_valid(const char *text, size_t len)
 
 /* Words of the service. */
 
-/* TEXT as one line of at most MAX bytes, runs of blanks and control characters as one blank, not
- * cut within a UTF-8 character. Heap. *R becomes -ENOMEM when there is no memory, NULL is given
- * then and for what is empty. */
+/* The bytes at TEXT that would drive a terminal, or are blank: ASCII's, and C1 controls (U+0080 to
+ * U+009F), which some terminals obey. */
+static size_t blank_at(const char *text, size_t len)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	if (*c <= ' ' || *c == 0x7f)
+		return 1;
+	return len > 1 && c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f ? 2 : 0;
+}
+
+/* TEXT, UTF-8, as one line of at most MAX bytes, runs of blanks and control characters as one
+ * blank, not cut within a character. Heap. *R becomes -ENOMEM when there is no memory, NULL is
+ * given then and for what is empty. */
 static char *one_line(const char *text, size_t len, size_t max, int *r)
 {
 	size_t used = 0, i = 0;
@@ -118,12 +128,13 @@ static char *one_line(const char *text, size_t len, size_t max, int *r)
 		*r = -ENOMEM;
 		return NULL;
 	}
-	for (; i < len && used < max; i++) {
-		bool blank = (unsigned char)text[i] <= ' ' || text[i] == 0x7f;
+	while (i < len && used < max) {
+		size_t blank = blank_at(text + i, len - i);
 		if (!blank)
 			line[used++] = text[i];
 		else if (used && line[used - 1] != ' ')
 			line[used++] = ' ';
+		i += blank ? blank : 1;
 	}
 	if (i < len && ((unsigned char)text[i] & 0xc0) == 0x80) {
 		while (used && ((unsigned char)line[used - 1] & 0xc0) == 0x80)
@@ -201,8 +212,11 @@ static char *message_of(const json_t *root, const char *body, size_t len, int *r
 {
 	if (root)
 		return explain(root, r);
-	/* a proxy's page is no message */
-	return len && !memchr(body, '<', len) ? one_line(body, len, MESSAGE_MAX, r) : NULL;
+	/* a proxy's page is no message, nor are bytes that are no text */
+	json_t *string = len && !memchr(body, '<', len) ? json_stringn(body, len) : NULL;
+	char *line = line_of(string, MESSAGE_MAX, r);
+	json_decref(string);
+	return line;
 }
 
 /* The answer to a POST. */

@@ -136,7 +136,7 @@ static void queue_stop(struct queue *queue)
 {
 	struct timespec until;
 	struct item *left;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&queue->lock);
 	queue->ending = true;
@@ -144,8 +144,8 @@ static void queue_stop(struct queue *queue)
 	queue->first = NULL;
 	queue->last = &queue->first;
 	pthread_cond_broadcast(&queue->changed);
-	while (!queue->ended &&
-	       pthread_cond_timedwait(&queue->changed, &queue->lock, &until) != ETIMEDOUT)
+	while (!queue->ended && pthread_cond_clockwait(&queue->changed, &queue->lock,
+						       CLOCK_MONOTONIC, &until) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&queue->lock);
 	for (struct item *next; left; left = next) {

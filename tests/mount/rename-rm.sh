@@ -88,6 +88,20 @@ eq "$(find "$M/new/" -mindepth 1)" '' "new/ after rm"
 eq "$(cat "$M/by-name/fox/status")" QUEUED "the job of a removed drop"
 posts_are 3 "in the end"
 
+# An editor that moves the old file away and writes the name anew: nothing is bought where nothing has
+# changed, and what has changed is.
+params "$T/wolf.json"
+cp "$T/wolf.json" "$M/new/"
+for count in 4 4 5; do
+	[ $count = 4 ] || sed -i s/5000/6000/ "$T/wolf.json"
+	mv "$M/new/wolf.json" "$M/new/wolf.json~"
+	cp "$T/wolf.json" "$M/new/"
+	rm "$M/new/wolf.json~"
+	posts_are $count "after a save with a backup"
+done
+rm -r "$(readlink -f "$M/by-name/wolf")"
+rm -r "$(readlink -f "$M/by-name/wolf")"
+
 # ... and all of it is true after a remount.
 driver_stop
 driver_start

@@ -181,6 +181,12 @@ static const struct {
 	{ 400, "{\"error\": \"a\", \"message\": \"a\"}", API_REFUSED, NULL, NULL, NULL, "a" },
 	{ 400, "{\"error\": {\"code\": 7, \"message\": \"a\\n\\tb\"}}", API_REFUSED, NULL, NULL,
 	  NULL, "a b" },
+	{ 400, "{\"message\": \"a\\u001b[31m\\u009b31mb\\u007f\xc2\x85\xc2\xa0\"}", API_REFUSED,
+	  NULL, NULL, NULL, "a [31m 31mb \xc2\xa0" },
+	{ 400,
+	  "\x9b"
+	  "31mred",
+	  API_REFUSED, NULL, NULL, NULL, NULL },
 	{ 422, "{\"detail\": [{\"msg\": \"seed\"}]}", API_REFUSED, NULL, NULL, NULL,
 	  "[{\"msg\":\"seed\"}]" },
 	{ 401, "{\"statusCode\": 401, \"message\": \"Access denied\"}", API_REFUSED, NULL, NULL,

@@ -231,6 +231,39 @@ START_TEST(small_changes_are_kept)
 END_TEST
 
 /* A change that has nothing to do with the poll does not put it off. */
+/* What is learnt of an attempt must not be taken for the next one's. */
+START_TEST(a_change_is_of_its_attempt_alone)
+{
+	uint64_t number = submit();
+	struct change change = { .number = number, .attempt = 1, .note = "late" };
+	struct call *post = next_post();
+
+	ck_assert_int_eq(receive(post), 0);
+	answer(post, 400, "");
+	ck_assert_int_ge(engine_change(sim.engine, &change), 0);
+	ck_assert_int_eq(submit_as(&number, "dog"), 0);
+	ck_assert_int_eq(engine_change(sim.engine, &change), -ESTALE);
+	expect_state(number, JOB_WAITING);
+	change.attempt = 2;
+	ck_assert_int_ge(engine_change(sim.engine, &change), 0);
+}
+END_TEST
+
+START_TEST(what_was_unlinked_is_shown_again)
+{
+	uint64_t number = completed_job();
+	const struct job *job;
+
+	ck_assert_int_eq(engine_hide(sim.engine, number, 12), 0);
+	ck_assert_int_eq(engine_show(sim.engine, number, 4), 0);
+	crash();
+	job = engine_get(sim.engine, number);
+	ck_assert_uint_eq(job->hidden, 8);
+	job_put(job);
+	ck_assert_int_eq(engine_show(sim.engine, 99, 1), -ENOENT);
+}
+END_TEST
+
 START_TEST(renaming_does_not_delay_polls)
 {
 	uint64_t number = accepted_job();
@@ -408,6 +441,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, made_names_give_way);
 	tcase_add_test(tcase, the_newest_of_a_label);
 	tcase_add_test(tcase, small_changes_are_kept);
+	tcase_add_test(tcase, a_change_is_of_its_attempt_alone);
+	tcase_add_test(tcase, what_was_unlinked_is_shown_again);
 	tcase_add_test(tcase, renaming_does_not_delay_polls);
 	tcase_add_test(tcase, a_hundred_thousand_jobs);
 	tcase_add_test(tcase, a_watch_fires_once);
