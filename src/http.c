@@ -254,6 +254,7 @@ void http_counts(struct http *http, struct http_counts *out)
 		.polls = counted(http, HTTP_COUNT_POLLS),
 		.heads = counted(http, HTTP_COUNT_HEADS),
 		.fetches = counted(http, HTTP_COUNT_FETCHES),
+		.uploads = counted(http, HTTP_COUNT_UPLOADS),
 		.bytes = counted(http, HTTP_COUNT_BYTES),
 	};
 }
@@ -534,6 +535,7 @@ struct http *http_new(const struct http_conf *conf)
 					.head = http_head,
 					.fetch = http_fetch,
 					.cancel = http_cancel,
+					.upload = http_upload,
 					.wake = http_wake };
 	return http;
 }

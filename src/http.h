@@ -6,7 +6,8 @@
  * may be called from any thread. Locks:   a queue of new requests; held for moments, never while
  * calling out. Trust:   the key goes to the gateway's origin and nowhere else; no redirect is
  * followed; media is fetched over https from public addresses only (checked after name resolution),
- * except that a gateway on loopback may name media on loopback.
+ * except that a gateway on loopback may name media on loopback. Images are sent where the user
+ * said: over https, or to loopback.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -36,8 +37,8 @@ const struct remote *http_remote(struct http *http);
 
 /* What was done since the start. */
 struct http_counts {
-	uint64_t submissions, polls, heads, fetches; /* transfers begun */
-	uint64_t bytes;                              /* of answers' bodies, of transfers ended */
+	uint64_t submissions, polls, heads, fetches, uploads; /* transfers begun */
+	uint64_t bytes; /* of answers' bodies, of transfers ended */
 };
 
 /* Any thread. */

@@ -5,6 +5,8 @@
  * http_submit.c   submit and status: with the key, to the gateway
  * http_fault.c    what the end of a transfer means, and its words
  * http_media.c    head and fetch: without the key, to wherever the media is
+ * http_upload.c   upload: without the key, to where the user wants it
+ * http_answer.c   answers that are read whole
  * http_address.c  which addresses may be connected to
  */
 #ifndef HTTP_INTERNAL_H
@@ -28,6 +30,7 @@ enum http_count {
 	HTTP_COUNT_POLLS,
 	HTTP_COUNT_HEADS,
 	HTTP_COUNT_FETCHES,
+	HTTP_COUNT_UPLOADS,
 	HTTP_COUNT_BYTES,
 	HTTP_COUNTS
 };
@@ -130,6 +133,18 @@ int http_enqueue(struct http *http, struct request *request, uint64_t *id);
 /* For receive(): ends REQUEST with this fault and words; gives what stops curl. */
 size_t http_decide(struct request *request, enum remote_fault fault, const char *why);
 
+/* The body of an answer that is for people or for us. */
+struct http_answer {
+	char *text; /* with a NUL behind it; NULL: nothing came */
+	size_t len;
+	size_t room;
+};
+
+/* For receive(): adds to ANSWER, and gives what receive() gives: more than MAX bytes end REQUEST.
+ */
+size_t http_keep_answer(struct request *request, struct http_answer *answer, size_t max,
+			const char *data, size_t len);
+
 /* Adds a header line; no memory is noted in REQUEST->setup. */
 void http_header(struct request *request, const char *line);
 /* A header of the answer, or NULL. Valid until the next transfer. */
@@ -149,6 +164,7 @@ int http_status(void *ctx, const char *url,
 int http_head(void *ctx, const char *url,
 	      void (*done)(void *arg, const struct remote_object *object), void *arg);
 int http_fetch(void *ctx, const struct remote_fetch *fetch, uint64_t *id);
+int http_upload(void *ctx, const struct remote_upload *upload);
 
 /* Network thread: gives the bytes that fetches have gathered to their readers. */
 void http_flush(struct http *http);

@@ -25,30 +25,14 @@ struct ask {
 	struct remote_submit submit; /* body is ours; all zero for a status */
 	void (*done)(void *arg, const struct remote_reply *reply);
 	void *arg;
-	char *answer;
-	size_t answer_len;
-	size_t answer_room;
+	struct http_answer answer;
 };
 
 static size_t receive(struct request *request, const char *data, size_t len)
 {
 	struct ask *ask = (struct ask *)request;
 
-	if (len > API_ANSWER_MAX - ask->answer_len)
-		return http_decide(request, REMOTE_TOO_BIG, "the answer has no end");
-	if (ask->answer_len + len >= ask->answer_room) {
-		size_t room = 2 * (ask->answer_len + len) + 1024;
-		char *grown = realloc(ask->answer, room);
-
-		if (!grown)
-			return http_decide(request, REMOTE_CUT, "no memory for the answer");
-		ask->answer = grown;
-		ask->answer_room = room;
-	}
-	memcpy(ask->answer + ask->answer_len, data, len);
-	ask->answer_len += len;
-	ask->answer[ask->answer_len] = '\0';
-	return len;
+	return http_keep_answer(request, &ask->answer, API_ANSWER_MAX, data, len);
 }
 
 static enum remote_fault add_key(struct request *request)
@@ -81,11 +65,12 @@ static const char *header_sent(const struct request *request, const char *name)
 static void hide(struct ask *ask, const char *secret)
 {
 	size_t len = strlen(secret);
-	char *at = ask->answer;
+	char *at = ask->answer.text;
 
 	if (len < KEY_HIDDEN_MIN)
 		return;
-	while (at && (at = memmem(at, (size_t)(ask->answer + ask->answer_len - at), secret, len)))
+	while (at &&
+	       (at = memmem(at, (size_t)(ask->answer.text + ask->answer.len - at), secret, len)))
 		memset(at, '*', len);
 }
 
@@ -152,8 +137,9 @@ static void finish(struct request *request, enum remote_fault fault, long http_s
 		.sent = request->sent,
 		.http_status = http_status,
 		.retry_after_ms = retry ? api_retry_after(retry, time(NULL)) : -1,
-		.body = ask->answer ? ask->answer : "",
-		.body_len = ask->answer_len,
+		.size = -1,
+		.body = ask->answer.text ? ask->answer.text : "",
+		.body_len = ask->answer.len,
 		.detail = detail,
 	};
 
@@ -166,7 +152,7 @@ static void free_ask(struct request *request)
 	struct ask *ask = (struct ask *)request;
 
 	free((char *)ask->submit.body);
-	free(ask->answer);
+	free(ask->answer.text);
 	free(ask);
 }
 

@@ -39,12 +39,13 @@ enum remote_fault {
 			     Content-Range); head too: it is sent encoded */
 };
 
-/* Answer to submit and status. */
+/* Answer to submit, status and upload. */
 struct remote_reply {
 	enum remote_fault fault;
 	bool sent; /* did a byte of the request leave? false proves that the service saw nothing */
 	long http_status;       /* 0: none came */
 	int64_t retry_after_ms; /* -1: none */
+	int64_t size;           /* upload's HEAD: of the object; -1: unknown */
 	const char *body;       /* as far as it came; terminated by a NUL that is not counted */
 	size_t body_len;
 	const char *detail; /* one line in words, never NULL: "could not resolve host
@@ -93,6 +94,16 @@ struct remote_fetch {
 	void *arg;
 };
 
+struct remote_upload {
+	const char *url;     /* https, or http on loopback: wherever that leads */
+	const char *headers; /* lines, each with a "\n" */
+	const char *path;    /* PUT of this file, of SIZE bytes, which are read as they are sent;
+				NULL: HEAD, is it there? */
+	uint64_t size;
+	void (*done)(void *arg, const struct remote_reply *reply);
+	void *arg;
+};
+
 struct remote {
 	void *ctx;
 
@@ -115,6 +126,10 @@ struct remote {
 	/* Ends a fetch soon: done() follows with REMOTE_ABORTED unless it came already. An unknown
 	 * ID is nothing. */
 	void (*cancel)(void *ctx, uint64_t id);
+
+	/* HEAD or PUT of an object of the user's own, without the key. May be sent more than once.
+	 */
+	int (*upload)(void *ctx, const struct remote_upload *upload);
 
 	/* The network thread calls the engine's tick soon. */
 	void (*wake)(void *ctx);
