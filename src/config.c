@@ -179,6 +179,31 @@ static int set_webhook_mode(struct config *config, const char *value)
 	return sync || strcmp(value, "terminal") == 0 ? 0 : -EINVAL;
 }
 
+static int set_upload(struct config *config, const char *value)
+{
+	return config_set_string(&config->upload_target, value);
+}
+
+static int set_s3_endpoint(struct config *config, const char *value)
+{
+	return config_set_string(&config->s3_endpoint, value);
+}
+
+static int set_s3_region(struct config *config, const char *value)
+{
+	return config_set_string(&config->s3_region, value);
+}
+
+static int set_s3_public(struct config *config, const char *value)
+{
+	return config_set_string(&config->s3_public, value);
+}
+
+static int set_s3_credentials(struct config *config, const char *value)
+{
+	return set_path(&config->s3_credentials, value);
+}
+
 static int set_log(struct config *config, const char *value)
 {
 	int level = log_level_parse(value);
@@ -263,6 +288,16 @@ static const struct option options[] = {
 	  "ADDR:PORT  listen here for the service's callbacks (none)" },
 	{ "webhook_mode", true, set_webhook_mode,
 	  "terminal|sync  be called at the end of a job, or at progress too (terminal)" },
+	{ "upload", true, set_upload,
+	  "s3://BUCKET[/PREFIX]|exec:COMMAND  where your own images become public (none)" },
+	{ "s3_endpoint", true, set_s3_endpoint,
+	  "URL  another store than Amazon's: R2, MinIO... (Amazon's, in s3_region=)" },
+	{ "s3_region", true, set_s3_region,
+	  "NAME  the bucket's region ($AWS_REGION, $AWS_DEFAULT_REGION, us-east-1)" },
+	{ "s3_public", true, set_s3_public,
+	  "URL  where everybody reads the bucket (none: URLs are signed, for 7 days)" },
+	{ "s3_credentials", true, set_s3_credentials,
+	  "FILE  of the bucket, as ~/.aws/credentials, readable by its owner only" },
 	{ "uid", true, set_uid, "N  owner of the mount's own files, new/ among them (who mounts)" },
 	{ "gid", true, set_gid, "N  their group" },
 	{ "umask", true, set_umask,
@@ -375,6 +410,37 @@ static int check_webhook(struct config *config, char error[CONFIG_ERROR_MAX])
 	return -EINVAL;
 }
 
+static const char *region_of_environment(void)
+{
+	const char *region = getenv("AWS_REGION");
+	if (!region || !*region)
+		region = getenv("AWS_DEFAULT_REGION");
+	return region && *region ? region : NULL;
+}
+
+static int check_upload(struct config *config, char error[CONFIG_ERROR_MAX])
+{
+	_Static_assert(UPLOAD_ERROR_MAX <= CONFIG_ERROR_MAX, "errors are passed on");
+	config->upload = (struct upload_conf){
+		.target = config->upload_target,
+		.endpoint = config->s3_endpoint,
+		.region = config->s3_region,
+		.public_url = config->s3_public,
+		.local = !config->gateway ||
+			 api_media_url_allowed(config->gateway, "http://127.0.0.1/"),
+	};
+	bool s3 = config->upload_target && upload_signs(&config->upload);
+	if (!s3 && (config->s3_endpoint || config->s3_region || config->s3_public ||
+		    config->s3_credentials)) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "the options s3_... are for upload=s3://BUCKET alone");
+		return -EINVAL;
+	}
+	if (s3 && !config->s3_region)
+		config->upload.region = region_of_environment();
+	return config->upload_target ? upload_check(&config->upload, error) : 0;
+}
+
 int config_set_places(struct config *config, const char *mountpoint, char error[CONFIG_ERROR_MAX])
 {
 	int r = set_source(config, error);
@@ -385,7 +451,8 @@ int config_set_places(struct config *config, const char *mountpoint, char error[
 		snprintf(error, CONFIG_ERROR_MAX, "no memory, or no such directory");
 		return -EINVAL;
 	}
-	return check_webhook(config, error);
+	r = check_webhook(config, error);
+	return r ? r : check_upload(config, error);
 }
 
 void config_set_defaults(struct config *config)
@@ -405,10 +472,12 @@ void config_set_defaults(struct config *config)
 
 void config_release(struct config *config)
 {
-	char *strings[] = { config->source,      config->mountpoint,    config->namespace,
-			    config->gateway,     config->home,          config->state_dir,
-			    config->cache_dir,   config->key_file,      config->ca_file,
-			    config->webhook_url, config->webhook_listen };
+	char *strings[] = { config->source,        config->mountpoint,     config->namespace,
+			    config->gateway,       config->home,           config->state_dir,
+			    config->cache_dir,     config->key_file,       config->ca_file,
+			    config->webhook_url,   config->webhook_listen, config->upload_target,
+			    config->s3_endpoint,   config->s3_region,      config->s3_public,
+			    config->s3_credentials };
 	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
 		free(strings[i]);
 	fuse_opt_free_args(&config->fuse);

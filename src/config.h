@@ -11,6 +11,7 @@
 #include "http.h"
 #include "log.h"
 #include "output.h"
+#include "upload.h"
 
 #include <fuse_opt.h>
 #include <stdbool.h>
@@ -42,6 +43,12 @@ struct config {
 	char *ca_file;
 	char *webhook_url;
 	char *webhook_listen;
+	char *upload_target; /* NULL: images cannot be uploaded */
+	char *s3_endpoint;
+	char *s3_region;
+	char *s3_public;
+	char *s3_credentials;
+	struct upload_conf upload; /* of these */
 	struct engine_conf engine;
 	struct output_conf cache; /* but its directory and books */
 	int64_t submit_wait_ms;

@@ -180,10 +180,10 @@ static void add_headers(struct request *request, const char *lines)
 int http_upload(void *ctx, const struct remote_upload *ask)
 {
 	struct upload *upload = calloc(1, sizeof(*upload));
-	int r = upload ? 0 : -ENOMEM;
+	int r = 0;
 
-	if (r)
-		return r;
+	if (!upload)
+		return -ENOMEM;
 	upload->file = ask->path ? open(ask->path, O_RDONLY | O_CLOEXEC) : -1;
 	if (ask->path && upload->file < 0)
 		r = -errno;

@@ -6,6 +6,7 @@
  * the unmount, and the network gets a grace period after it.
  */
 #include "config.h"
+#include "credentials.h"
 #include "engine.h"
 #include "fs.h"
 #include "hook.h"
@@ -20,6 +21,7 @@
 #include "spawn.h"
 #include "store.h"
 #include "touch.h"
+#include "upload.h"
 
 #include <errno.h>
 #include <fuse_lowlevel.h>
@@ -40,6 +42,8 @@ struct driver {
 	int parent; /* pipe to the process that waits for us to serve; -1: none */
 	struct spawn sandbox;
 	struct key *key;
+	struct credentials *credentials;
+	struct upload *upload;
 	struct store *store;
 	struct http *http;
 	struct world world;
@@ -124,8 +128,10 @@ static size_t stats(void *ctx, struct node_stat rows[NODE_STATS_MAX])
 	const struct node_stat all[] = {
 		{ "submissions", http.submissions, "requests to buy" },
 		{ "polls", http.polls, "questions how a job is doing" },
-		{ "heads", http.heads, "questions how large a model is" },
+		{ "heads", http.heads,
+		  "questions how large a model is, or whether an image is there" },
 		{ "fetches", http.fetches, "downloads of a model, or of a part" },
+		{ "uploads", http.uploads, "of images into a bucket (upload=s3://)" },
 		{ "bytes", http.bytes, "that came from the network" },
 		{ "reads", output.reads, "of models; whole ones the kernel may read by itself" },
 		{ "waits", output.waits, "of them for the network, the others were on disk" },
@@ -209,6 +215,22 @@ static int find_key(struct driver *driver)
 	return r ? fail("%s", error) : 0;
 }
 
+static int find_credentials(struct driver *driver)
+{
+	const struct config *config = &driver->config;
+	char error[CREDENTIALS_ERROR_MAX];
+	if (!config->upload.target || !upload_signs(&config->upload)) {
+		credentials_clear_environment(); /* a command of upload=exec: has its own */
+		return 0;
+	}
+	int r = credentials_find(config->s3_credentials, config->home, &driver->credentials, error);
+	if (r == -ENOENT && !config->s3_credentials) {
+		fprintf(stderr, "pixal3dfs: warning: %s\n", error);
+		return 0;
+	}
+	return r ? fail("%s", error) : 0;
+}
+
 /* Who has the books was unmounted already, and is in its grace period. */
 static bool is_leaving(const char *state_dir)
 {
@@ -271,6 +293,15 @@ static int make_network(struct driver *driver)
 	return driver->http ? 0 : fail("cannot set up the network: %s", strerror(errno));
 }
 
+static int make_upload(struct driver *driver)
+{
+	const struct upload_conf *conf = &driver->config.upload;
+	if (!conf->target)
+		return 0;
+	driver->upload = upload_new(conf, http_remote(driver->http), driver->credentials);
+	return driver->upload ? 0 : fail("no memory");
+}
+
 static int make_world(struct driver *driver)
 {
 	uint64_t seed;
@@ -329,6 +360,8 @@ static int make_engine(struct driver *driver)
 	if (make_cache(driver))
 		return -1;
 	engine_set_cache(driver->engine, driver->cache);
+	if (driver->upload)
+		engine_set_publisher(driver->engine, upload_publisher(driver->upload));
 	int r = engine_load(driver->engine);
 	if (r == -EUCLEAN)
 		return fail("the books in %s are damaged; restore them from a copy",
@@ -382,7 +415,9 @@ static int start_threads(struct driver *driver)
 		return fail("cannot start a thread: %s", strerror(errno));
 	fs_attach(driver->fs, driver->engine, driver->cache, driver->notify, driver->touch);
 	output_sweep(driver->cache);
-	int r = http_start(driver->http, tick, driver);
+	int r = driver->upload ? upload_start(driver->upload) : 0;
+	if (r == 0)
+		r = http_start(driver->http, tick, driver);
 	driver->network = r == 0;
 	if (r == 0 && driver->hook)
 		r = hook_start(driver->hook);
@@ -415,6 +450,7 @@ static void end(struct driver *driver)
 	signal(SIGTERM, SIG_IGN); /* at a shutdown it comes again: not into the grace period */
 	if (driver->mounted)
 		fuse_session_unmount(driver->session);
+	upload_stop(driver->upload);
 	if (driver->network)
 		http_stop(driver->http, GRACE_MS);
 	output_stop(driver->cache);
@@ -422,12 +458,14 @@ static void end(struct driver *driver)
 	fs_free(driver->fs);
 	output_cache_free(driver->cache);
 	engine_free(driver->engine);
+	upload_free(driver->upload);
 	http_free(driver->http);
 	store_close(driver->store);
 	if (driver->session)
 		fuse_session_destroy(driver->session);
 	touch_end(driver->touch);
 	key_free(driver->key);
+	credentials_free(driver->credentials);
 	spawn_end(&driver->sandbox);
 }
 
@@ -440,6 +478,8 @@ static int run(struct driver *driver)
 	if (!r)
 		r = find_key(driver);
 	if (!r)
+		r = find_credentials(driver);
+	if (!r)
 		r = make_dirs(config->state_dir);
 	if (!r)
 		r = make_dirs(config->cache_dir);
@@ -449,6 +489,8 @@ static int run(struct driver *driver)
 		r = start_sandbox(driver);
 	if (!r)
 		r = make_network(driver);
+	if (!r)
+		r = make_upload(driver);
 	if (!r)
 		r = make_world(driver);
 	if (!r)

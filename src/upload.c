@@ -1,5 +1,7 @@
 #include "upload_internal.h"
 
+#include "url.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,12 @@ struct upload {
 
 #define BUCKET  "s3://"
 #define COMMAND "exec:"
+
+bool upload_is_fetchable(const char *url, bool local)
+{
+	struct url_origin origin;
+	return url_parse(url, &origin) && (origin.https || (local && url_is_loopback(&origin)));
+}
 
 bool upload_signs(const struct upload_conf *conf)
 {
@@ -38,9 +46,6 @@ int upload_check(const struct upload_conf *conf, char error[UPLOAD_ERROR_MAX])
 			 "upload=%.200s is not right; it takes: upload=s3://BUCKET[/PREFIX] or "
 			 "upload=exec:COMMAND",
 			 conf->target);
-	else if (conf->endpoint || conf->region || conf->public_url)
-		snprintf(error, UPLOAD_ERROR_MAX,
-			 "s3_endpoint=, s3_region= and s3_public= are for upload=s3://BUCKET");
 	else
 		return 0;
 	return -EINVAL;

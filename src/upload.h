@@ -38,7 +38,9 @@ struct upload_conf {
 	const char *endpoint;   /* NULL: Amazon's for the region */
 	const char *region;     /* NULL: us-east-1 */
 	const char *public_url; /* what the bucket is below for everybody; NULL: presigned URLs */
-	int64_t command_ms;     /* 0: UPLOAD_COMMAND_S */
+	bool local; /* the service is on this machine, as the sandbox: http:// on loopback will do
+		     */
+	int64_t command_ms; /* 0: UPLOAD_COMMAND_S */
 };
 
 /* 0, or -EINVAL with ERROR for the person: which option is not right, and what it takes. */

@@ -56,7 +56,8 @@ static char **make_environment(char *const variables[UPLOAD_COMMAND_VARIABLES])
 	char **all = calloc(UPLOAD_COMMAND_VARIABLES + count + 1, sizeof(*all));
 	if (!all)
 		return NULL;
-	memcpy(all, variables, UPLOAD_COMMAND_VARIABLES * sizeof(*all));
+	for (size_t i = 0; i < UPLOAD_COMMAND_VARIABLES; i++)
+		all[i] = variables[i];
 	memcpy(all + UPLOAD_COMMAND_VARIABLES, environ, count * sizeof(*all));
 	return all;
 }

@@ -10,8 +10,6 @@
  */
 #include "upload_internal.h"
 
-#include "url.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -31,7 +29,7 @@
 
 #define KEPT_MS     (24 * 3600 * 1000) /* a URL with less to live is not given again */
 #define DIGEST_TEXT 17                 /* enough to tell commands apart */
-#define POLLS       (1 + 3 * UPLOAD_COMMANDS)
+#define POLLS       (3 * UPLOAD_COMMANDS + 1)
 
 struct task {
 	TAILQ_ENTRY(task) entry;
@@ -54,13 +52,13 @@ struct exec {
 	char *text; /* what the shell runs */
 	char digest[DIGEST_TEXT];
 	int64_t limit_ms;
+	bool local;
 	int lifeline[2];
 	int wakeup; /* eventfd */
 	pthread_t thread;
 	bool started;
 
-	struct task_list running; /* the thread's */
-	unsigned running_count;   /* the thread's */
+	struct task *running[UPLOAD_COMMANDS]; /* the thread's; NULL: room */
 
 	pthread_mutex_t lock; /* for the rest */
 	struct task_list queue;
@@ -99,7 +97,7 @@ static const char *read_receipt(const struct exec *exec, const char *receipt, in
 /* What it printed */
 
 /* "URL" or "URL SECONDS" in its first line. NULL with WHY. */
-static const char *read_output(char *output, int64_t *expires_ms, const char **why)
+static const char *read_output(char *output, bool local, int64_t *expires_ms, const char **why)
 {
 	char *seconds = NULL, *end = NULL;
 	output[strcspn(output, "\r\n")] = '\0';
@@ -108,8 +106,8 @@ static const char *read_output(char *output, int64_t *expires_ms, const char **w
 	*why = "printed nothing; a URL was expected";
 	if (!url)
 		return NULL;
-	*why = "printed something else than a URL, https:// (http:// on loopback)";
-	if (strlen(url) > UPLOAD_URL_MAX || !url_is_private(url))
+	*why = "printed something else than an https:// URL";
+	if (strlen(url) > UPLOAD_URL_MAX || !upload_is_fetchable(url, local))
 		return NULL;
 	seconds += strspn(seconds, " \t");
 	if (*seconds) {
@@ -157,7 +155,7 @@ static void fail(const struct exec *exec, struct task *task, int error, bool ref
 static void succeed(const struct exec *exec, struct task *task)
 {
 	int64_t expires_ms;
-	const char *why, *url = read_output(task->command.output, &expires_ms, &why);
+	const char *why, *url = read_output(task->command.output, exec->local, &expires_ms, &why);
 	char *receipt = url ? write_receipt(exec, url, expires_ms) : NULL;
 	if (!url)
 		fail(exec, task, EREMOTEIO, true, why);
@@ -199,12 +197,12 @@ static bool answer_from_receipt(const struct exec *exec, struct task *task)
 	return url != NULL;
 }
 
-/* The command has ended, or is to. */
-static void reap(struct exec *exec, struct task *task, bool stopping)
+/* The command at SLOT has ended, or is to. */
+static void reap(struct exec *exec, struct task **slot, bool stopping)
 {
+	struct task *task = *slot;
 	int status = upload_command_end(&task->command);
-	TAILQ_REMOVE(&exec->running, task, entry);
-	exec->running_count--;
+	*slot = NULL;
 	if (stopping)
 		fail(exec, task, ESHUTDOWN, false, "was ended with the mount");
 	else
@@ -220,13 +218,22 @@ static int start(const struct exec *exec, struct task *task)
 				    exec->lifeline[0]);
 }
 
-/* The next one to be started; NULL: none, or there is no room. */
-static struct task *take_next(struct exec *exec, bool *stopping)
+static struct task **find_room(struct exec *exec)
+{
+	for (size_t i = 0; i < UPLOAD_COMMANDS; i++)
+		if (!exec->running[i])
+			return &exec->running[i];
+	return NULL;
+}
+
+/* The next one; NULL: there is none, or no room for it, which it takes none of when all is to end.
+ */
+static struct task *take_next(struct exec *exec, bool room, bool *stopping)
 {
 	struct task *task = NULL;
 	pthread_mutex_lock(&exec->lock);
 	*stopping = exec->stopping;
-	if (exec->stopping || exec->running_count < UPLOAD_COMMANDS)
+	if (room || exec->stopping)
 		task = TAILQ_FIRST(&exec->queue);
 	if (task)
 		TAILQ_REMOVE(&exec->queue, task, entry);
@@ -237,56 +244,56 @@ static struct task *take_next(struct exec *exec, bool *stopping)
 /* Gives whether the thread is to go on. */
 static bool start_queued(struct exec *exec)
 {
-	struct task *task;
-	bool stopping;
-	while ((task = take_next(exec, &stopping))) {
+	for (;;) {
+		struct task **room = find_room(exec);
+		bool stopping;
+		struct task *task = take_next(exec, room != NULL, &stopping);
+		if (!task)
+			return !stopping;
 		if (!stopping && answer_from_receipt(exec, task))
 			continue;
-		int error = stopping ? ESHUTDOWN : -start(exec, task);
-		if (error) {
+		int error = stopping || !room ? ESHUTDOWN : -start(exec, task);
+		if (error)
 			fail(exec, task, error, false, "was not started");
-			continue;
-		}
-		TAILQ_INSERT_TAIL(&exec->running, task, entry);
-		exec->running_count++;
+		else
+			*room = task;
 	}
-	return !stopping;
 }
 
-static size_t fill_polls(const struct exec *exec, struct pollfd polls[POLLS], int *timeout)
+/* Of each slot three, then the wake-up. Gives the milliseconds until something is to be done. */
+static int fill_polls(const struct exec *exec, struct pollfd polls[POLLS])
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC), left = INT64_MAX;
-	struct task *task;
-	size_t count = 0;
-	polls[count++] = (struct pollfd){ .fd = exec->wakeup, .events = POLLIN };
-	TAILQ_FOREACH(task, &exec->running, entry)
-	{
-		polls[count++] = (struct pollfd){ .fd = task->command.process, .events = POLLIN };
-		polls[count++] = (struct pollfd){ .fd = task->command.out, .events = POLLIN };
-		polls[count++] = (struct pollfd){ .fd = task->command.err, .events = POLLIN };
-		if (task->deadline_ms - now < left)
+	int64_t now = clock_ms(CLOCK_MONOTONIC), left = INT_MAX;
+	for (size_t i = 0; i < UPLOAD_COMMANDS; i++) {
+		const struct task *task = exec->running[i];
+		const int fds[] = { task ? task->command.process : -1,
+				    task ? task->command.out : -1, task ? task->command.err : -1 };
+		for (size_t j = 0; j < 3; j++)
+			polls[3 * i + j] = (struct pollfd){ .fd = fds[j], .events = POLLIN };
+		if (task && task->deadline_ms - now < left)
 			left = task->deadline_ms - now;
 	}
-	*timeout = left < 0 ? 0 : left > INT_MAX ? -1 : (int)left;
-	return count;
+	polls[POLLS - 1] = (struct pollfd){ .fd = exec->wakeup, .events = POLLIN };
+	return left > 0 ? (int)left : 0;
 }
 
-static void attend(struct exec *exec, const struct pollfd *polls)
+static void attend(struct exec *exec, const struct pollfd polls[POLLS])
 {
 	int64_t now = clock_ms(CLOCK_MONOTONIC);
-	struct task *task = TAILQ_FIRST(&exec->running), *next;
 	uint64_t wakeups;
-	if (polls->revents && read(exec->wakeup, &wakeups, sizeof(wakeups)) < 0)
+	if (polls[POLLS - 1].revents && read(exec->wakeup, &wakeups, sizeof(wakeups)) < 0)
 		wakeups = 0;
-	for (polls++; task; task = next, polls += 3) {
-		next = TAILQ_NEXT(task, entry);
+	for (size_t i = 0; i < UPLOAD_COMMANDS; i++, polls += 3) {
+		struct task *task = exec->running[i];
+		if (!task)
+			continue;
 		if (polls[1].revents)
 			upload_command_read_output(&task->command);
 		if (polls[2].revents)
 			upload_command_read_words(&task->command);
 		task->late = !polls[0].revents && now >= task->deadline_ms;
 		if (polls[0].revents || task->late)
-			reap(exec, task, false);
+			reap(exec, &exec->running[i], false);
 	}
 }
 
@@ -294,15 +301,14 @@ static void *run(void *arg)
 {
 	struct exec *exec = arg;
 	struct pollfd polls[POLLS];
-	struct task *task;
-	int timeout;
 	while (start_queued(exec)) {
-		size_t count = fill_polls(exec, polls, &timeout);
-		if (poll(polls, count, timeout) >= 0)
+		int timeout = fill_polls(exec, polls);
+		if (poll(polls, POLLS, timeout) >= 0)
 			attend(exec, polls);
 	}
-	while ((task = TAILQ_FIRST(&exec->running)))
-		reap(exec, task, true);
+	for (size_t i = 0; i < UPLOAD_COMMANDS; i++)
+		if (exec->running[i])
+			reap(exec, &exec->running[i], true);
 	return NULL;
 }
 
@@ -414,13 +420,13 @@ struct upload_way *upload_exec_new(const struct upload_conf *conf)
 	struct exec *exec = calloc(1, sizeof(*exec));
 	if (!exec)
 		return NULL;
-	TAILQ_INIT(&exec->running);
 	TAILQ_INIT(&exec->queue);
 	pthread_mutex_init(&exec->lock, NULL);
 	exec->lifeline[0] = exec->lifeline[1] = -1;
 	exec->where = strdup(conf->target);
 	exec->text = shell_text(strchr(conf->target, ':') + 1);
 	exec->limit_ms = conf->command_ms ? conf->command_ms : 1000 * UPLOAD_COMMAND_S;
+	exec->local = conf->local;
 	exec->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (!exec->where || !exec->text || exec->wakeup < 0 || upload_pipe(exec->lifeline)) {
 		free_exec(exec);

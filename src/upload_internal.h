@@ -26,6 +26,11 @@ struct upload_way {
 	void (*free)(void *ctx);
 };
 
+/* upload.c */
+
+/* Can the service fetch from URL, by its text: https, or http on loopback where it is LOCAL? */
+bool upload_is_fetchable(const char *url, bool local);
+
 /* upload_place.c */
 
 struct upload_place {

@@ -142,7 +142,14 @@ static int set_bases(struct upload_place *place, const struct upload_conf *conf,
 	if (prefix && conf->public_url)
 		place->public_base = format("%.*s/%s", (int)len, conf->public_url, prefix);
 	free(prefix);
-	return place->dir && (place->public_base || !conf->public_url) ? 0 : -ENOMEM;
+	if (!place->dir || (conf->public_url && !place->public_base))
+		return -ENOMEM;
+	if (!upload_is_fetchable(conf->public_url ? conf->public_url : place->origin, conf->local))
+		return refuse(error, conf->public_url ? "s3_public" : "s3_endpoint",
+			      conf->public_url ? conf->public_url : conf->endpoint,
+			      "the service cannot fetch from this machine's loopback; say with "
+			      "s3_public=https://... where it finds the bucket");
+	return 0;
 }
 
 static int fill(struct upload_place *place, const struct upload_conf *conf,

@@ -16,10 +16,10 @@ same() { # what file-of-help file-of-page
 	sort -u "$2" >"$T/a" && sort -u "$3" >"$T/b"
 	diff "$T/a" "$T/b" >"$T/diff" || { echo "$1: < is in --help only, > in the manual only:" && cat "$T/diff" && exit 1; }
 }
-"$B/pixal3dfs" --help | sed -nE 's/^    ([a-z_]+)(=|  ).*/\1/p' >"$T/help"
+"$B/pixal3dfs" --help | sed -nE 's/^    ([a-z0-9_]+)(=|  ).*/\1/p' >"$T/help"
 # Up to `help` the page lists our own options, then those of every mount.
 sed -n '/^\.Ss Options/,/^\.It Cm help/p' "$pages/mount.pixal3dfs.8" | grep '^\.It Cm' |
-	grep -oE '(^\.It|,) Cm [a-z_]+' | sed 's/.* //' | grep -vx help >"$T/page"
+	grep -oE '(^\.It|,) Cm [a-z0-9_]+' | sed 's/.* //' | grep -vx help >"$T/page"
 same "mount.pixal3dfs(8)" "$T/help" "$T/page"
 "$B/pixal3d-sandbox" --help | grep -E '^  --' | grep -oE -- '--[a-z-]+' >"$T/help"
 grep -E '^\.It Fl -' "$pages/pixal3d-sandbox.1" | grep -oE 'Fl -[a-z-]+' | sed 's/Fl /-/' >"$T/page"

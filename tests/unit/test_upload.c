@@ -44,7 +44,7 @@ static const struct {
 	  "id.r2.cloudflarestorage.com",
 	  "/models/p/",
 	  "https://pub.example/cdn/p/" },
-	{ { .target = "s3://models", .endpoint = "http://127.0.0.1:9000" },
+	{ { .target = "s3://models", .endpoint = "http://127.0.0.1:9000", .local = true },
 	  "http://127.0.0.1:9000",
 	  "127.0.0.1:9000",
 	  "/models/",
@@ -55,7 +55,7 @@ static const struct {
 	  "minio.lan",
 	  "/base/models/",
 	  NULL },
-	{ { .target = "s3://models", .endpoint = "http://[::1]:9000//" },
+	{ { .target = "s3://models", .endpoint = "http://[::1]:9000//", .local = true },
 	  "http://[::1]:9000",
 	  "[::1]:9000",
 	  "/models/",
@@ -91,9 +91,6 @@ static const struct {
 	{ { .target = "exec:  " }, "exec:COMMAND" },
 	{ { .target = "ftp://x/" }, "s3://BUCKET" },
 	{ { .target = "" }, "s3://BUCKET" },
-	{ { .target = "exec:x", .region = "eu" }, "s3_region" },
-	{ { .target = "exec:x", .endpoint = "https://x" }, "s3_endpoint" },
-	{ { .target = "exec:x", .public_url = "https://x" }, "s3_public" },
 	{ { .target = "s3://" }, "bucket" },
 	{ { .target = "s3:///prefix" }, "bucket" },
 	{ { .target = "s3://a b" }, "bucket" },
@@ -102,6 +99,9 @@ static const struct {
 	{ { .target = "s3://models/a/." }, "prefix" },
 	{ { .target = "s3://models/.hidden/..." }, NULL },
 	{ S3(.endpoint = "http://minio.lan:9000"), "unencrypted" },
+	{ S3(.endpoint = "http://127.0.0.1:9000"), "loopback; say with s3_public=" },
+	{ S3(.endpoint = "http://127.0.0.1:9000", .public_url = "https://cdn.example"), NULL },
+	{ S3(.endpoint = "https://minio.lan", .public_url = "http://127.0.0.1"), "s3_public" },
 	{ S3(.endpoint = "minio.lan"), "s3_endpoint" },
 	{ S3(.endpoint = "https://user@minio.lan"), "s3_endpoint" },
 	{ S3(.endpoint = "https://minio.lan/?a"), "s3_endpoint" },
@@ -231,7 +231,8 @@ static void end(void)
 }
 
 static const struct upload_conf local = { .target = "s3://models/in",
-					  .endpoint = "http://127.0.0.1:9000" };
+					  .endpoint = "http://127.0.0.1:9000",
+					  .local = true };
 
 #define OBJECT "http://127.0.0.1:9000/models/in/" SHA ".png"
 

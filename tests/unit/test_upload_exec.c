@@ -21,6 +21,7 @@
 
 static char dir[] = "/tmp/test_upload_exec.XXXXXX";
 static struct upload *upload;
+static bool is_local;
 
 /* FILE in the test's own directory. */
 static const char *at(const char *file)
@@ -56,7 +57,7 @@ static void tear_down(void)
 
 static void make(const char *command, int64_t limit_ms)
 {
-	struct upload_conf conf = { .target = command, .command_ms = limit_ms };
+	struct upload_conf conf = { .target = command, .command_ms = limit_ms, .local = is_local };
 	char error[UPLOAD_ERROR_MAX];
 	ck_assert_int_eq(upload_check(&conf, error), 0);
 	ck_assert(!upload_signs(&conf));
@@ -182,14 +183,14 @@ static const struct {
 	bool refused;
 	const char *word; /* in the URL, or in the detail */
 } commands[] = {
-	{ "exec:echo http://127.0.0.1:1/x", 0, 0, "http://127.0.0.1:1/x" },
+	{ "exec:echo http://127.0.0.1:1/x", EREMOTEIO, 1, "something else than an https:// URL" },
 	{ "exec:printf https://x.example/no-newline", 0, 0, "https://x.example/no-newline" },
 	{ "exec:printf 'https://x.example/crlf\\r\\nmore\\n'", 0, 0, "https://x.example/crlf" },
 	{ "exec:echo '  https://x.example/blank  '", 0, 0, "https://x.example/blank" },
 	{ "exec:cat >/dev/null", EREMOTEIO, 1, "printed nothing" },
 	{ "exec:echo ''", EREMOTEIO, 1, "printed nothing" },
-	{ "exec:echo http://x.example/plain", EREMOTEIO, 1, "something else than a URL" },
-	{ "exec:echo file:///etc/passwd", EREMOTEIO, 1, "something else than a URL" },
+	{ "exec:echo http://x.example/plain", EREMOTEIO, 1, "something else than an https:// URL" },
+	{ "exec:echo file:///etc/passwd", EREMOTEIO, 1, "something else than an https:// URL" },
 	{ "exec:echo https://x.example/ soon", EREMOTEIO, 1, "seconds" },
 	{ "exec:echo https://x.example/ -5", EREMOTEIO, 1, "seconds" },
 	{ "exec:head -c 100000 /dev/zero | tr '\\0' a", EREMOTEIO, 1, "something else" },
@@ -217,6 +218,17 @@ START_TEST(what_a_command_comes_to)
 		ck_assert_msg(strstr(got.detail, commands[_i].word) != NULL, "%s", got.detail);
 	else
 		ck_assert_str_eq(got.url, commands[_i].word);
+}
+END_TEST
+
+START_TEST(a_service_on_this_machine_fetches_from_loopback)
+{
+	struct result got;
+	is_local = true;
+	run_once("exec:echo http://127.0.0.1:1/x #", &got);
+	ck_assert_str_eq(got.url, "http://127.0.0.1:1/x");
+	run_once("exec:echo http://192.168.0.1/x #", &got);
+	ck_assert_int_eq(got.error, EREMOTEIO);
 }
 END_TEST
 
@@ -424,6 +436,7 @@ int main(void)
 	tcase_add_test(tcase, a_program_gets_the_path);
 	tcase_add_test(tcase, a_command_inherits_nothing);
 	tcase_add_loop_test(tcase, what_a_command_comes_to, 0, ROWS(commands));
+	tcase_add_test(tcase, a_service_on_this_machine_fetches_from_loopback);
 	tcase_add_test(tcase, a_receipt_is_good_for_a_while);
 	tcase_add_test(tcase, a_command_that_takes_too_long_is_killed);
 	tcase_add_test(tcase, the_end_of_the_mount_kills_all);
