@@ -31,11 +31,11 @@ await 5 size_is "$J/status" 11
 advance COMPLETED
 await 10 file_is "$J/status" COMPLETED
 await 5 size_is "$J/status" 10
+await 5 not size_is "$J/status.json" "$answer_size"
+await 5 as_long_as_its_text "$J/status.json"
 await 5 as_long_as_its_text "$J/log"
 [ "$(stat -c %s "$J/log")" -gt "$log_size" ] || fail "the log has not grown"
 await 5 listed "$J" output.glb
-await 5 not size_is "$J/status.json" "$answer_size"
-await 5 as_long_as_its_text "$J/status.json"
 
 # The root, by-name/ and the page of all jobs.
 ls "$M" "$M/by-name" >"$T/before"
