@@ -295,6 +295,9 @@ static const char *why_not(int error)
 	case EEXIST: return "another job has this request id";
 	case EDQUOT: return "it would pass the budget";
 	case ENOSPC: return "no space is left to keep the job in the books, so it was not sent";
+	case EIDRM:
+		return "the books were removed or moved under the mount, so it was not sent: put "
+		       "them back, or mount anew";
 	default: return strerror(error);
 	}
 }

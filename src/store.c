@@ -115,12 +115,21 @@ static int run_for(struct store_db *db, enum store_statement which, uint64_t num
 	return run(db, &c);
 }
 
+/* What is written to books that somebody removed or moved is forgotten with the mount. */
+static bool are_gone(sqlite3 *db)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	       moved;
+}
+
 static int begin(struct store *store)
 {
 	int r;
 
 	pthread_mutex_lock(&store->writer.lock);
-	r = run_plain(&store->writer, STORE_BEGIN);
+	r = are_gone(store->writer.handle) ? -EIDRM : run_plain(&store->writer, STORE_BEGIN);
 	if (r)
 		pthread_mutex_unlock(&store->writer.lock);
 	return r;

@@ -5,7 +5,8 @@
  * stand here. Threads: any thread may call; each call is one transaction, durable when it returns
  * (synchronous commit). May block on the local disk, never on anything else. Readers do not wait
  * for writers. Locks:   its own, leaves of the order. Errors:  0 or -errno: -ENOSPC, -EIO, -EROFS
- * as the disk gave them; -ENOMEM.
+ * as the disk gave them; -EIDRM, and nothing is changed any more: the books were removed or moved
+ * under us; -ENOMEM.
  */
 #ifndef STORE_H
 #define STORE_H

@@ -107,6 +107,24 @@ static void *insert_one(void *arg)
 	return NULL;
 }
 
+/* What is written to them would be forgotten with the mount: somebody removed them, or put a copy
+ * in their place. */
+START_TEST(books_that_are_gone_are_not_written)
+{
+	struct job *job = make_job("dog");
+
+	ck_assert_int_eq(store_insert(store, job, NULL), 0);
+	shell("mv %s %s.copy", dir, dir);
+	ck_assert_int_eq(store_update(store, job, NULL), -EIDRM);
+	shell("cp -r %s.copy %s", dir, dir);
+	ck_assert_int_eq(store_update(store, job, NULL), -EIDRM);
+	ck_assert_int_eq(store_forget(store, job->number), -EIDRM);
+	shell("rm -r %s && mv %s.copy %s", dir, dir, dir);
+	ck_assert_int_eq(store_update(store, job, NULL), 0);
+	job_put(job);
+}
+END_TEST
+
 START_TEST(readers_do_not_wait_for_writers)
 {
 	pthread_t writer;
@@ -130,6 +148,7 @@ int main(void)
 	tcase_add_test(tc, full_disk);
 	tcase_add_test(tc, broken_disk);
 	tcase_add_test(tc, failed_sync_stays_failed_after_a_crash);
+	tcase_add_test(tc, books_that_are_gone_are_not_written);
 	tcase_add_test(tc, readers_do_not_wait_for_writers);
 	return run_suite(suite);
 }
