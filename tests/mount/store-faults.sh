@@ -146,6 +146,18 @@ posts_are $((gone + 1)) "of a job whose writer was told EIO"
 driver_stop
 DRIVER_ENV=()
 
+# --- books that are removed under the mount
+
+driver_start
+gone=$(ledger posts)
+mv "$T/state" "$T/taken"
+fails_with 'Identifier removed' cp "$T/dog.json" "$M/new/forgotten.json"
+matches "$(cat "$M/new/forgotten.json.error")" 'books were removed or moved.*put them back' "the error file"
+mv "$T/taken" "$T/state"
+cp "$T/dog.json" "$M/new/forgotten.json"
+posts_are $((gone + 1)) "once the books are back"
+driver_stop
+
 # --- books that are not ours to write
 
 sql() { # statement
