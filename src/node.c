@@ -58,6 +58,9 @@ static void render_readme(const struct node_input *in, FILE *out)
 		"========================================\n\n"
 		"Mounted from %s at %s.\n\n",
 		in->source, in->mountpoint);
+	if (strcmp(in->source, "sandbox") == 0)
+		fputs("This is the sandbox: it costs nothing, and its models are made up. With the service instead,\n\n",
+		      out);
 	fputs("EVERY SUBMISSION COSTS MONEY (by estimate ", out);
 	put_prices(in->prices, out);
 	fputs(")\nand cannot be cancelled or repeated for free. Only writing submits: looking, listing, copying out\n"
