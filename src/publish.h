@@ -34,10 +34,11 @@ struct published {
 
 struct publisher {
 	void *ctx;
-	const char *where; /* for the person: "s3://bucket/prefix" */
+	const char *where; /* for the person: "s3://bucket/prefix at store.example"; another place
+			      has another one */
 
 	/* Publishes IMAGE, or gives a new URL where it is public already: the same bytes are sent
-	 * once. 0, or -errno when nothing was begun. */
+	 * once. 0, or -errno when nothing was begun (-ENOKEY: nothing to sign with). */
 	int (*publish)(void *ctx, const struct publish_image *image,
 		       void (*done)(void *arg, const struct published *result), void *arg);
 };

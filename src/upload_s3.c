@@ -222,6 +222,14 @@ static void free_s3(void *ctx)
 	free(s3);
 }
 
+/* All that its URLs depend on. Heap. */
+static char *name_place(const struct upload_place *place, const char *target)
+{
+	const char *base = place->public_base ? place->public_base : place->origin;
+	char *name;
+	return asprintf(&name, "%s at %s", target, strchr(base, '/') + 2) < 0 ? NULL : name;
+}
+
 struct upload_way *upload_s3_new(const struct upload_conf *conf, const struct remote *remote,
 				 struct credentials *credentials)
 {
@@ -229,10 +237,11 @@ struct upload_way *upload_s3_new(const struct upload_conf *conf, const struct re
 	struct s3 *s3 = calloc(1, sizeof(*s3));
 	if (!s3)
 		return NULL;
-	s3->where = strdup(conf->target);
 	s3->remote = remote;
 	s3->credentials = credentials;
-	if (!s3->where || upload_place_init(&s3->place, conf, error)) {
+	if (!upload_place_init(&s3->place, conf, error))
+		s3->where = name_place(&s3->place, conf->target);
+	if (!s3->where) {
 		free_s3(s3);
 		return NULL;
 	}

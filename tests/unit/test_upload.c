@@ -241,7 +241,7 @@ START_TEST(what_is_missing_is_sent_and_signed_for)
 	int64_t now_s = (int64_t)time(NULL);
 	sign_as("");
 	make(&local);
-	ck_assert_str_eq(upload_publisher(upload)->where, "s3://models/in");
+	ck_assert_str_eq(upload_publisher(upload)->where, "s3://models/in at 127.0.0.1:9000");
 	ck_assert_int_eq(begin(), 0);
 	ck_assert_str_eq(net.url, OBJECT);
 	ck_assert_str_eq(net.path, "");
@@ -299,6 +299,8 @@ START_TEST(a_public_bucket_needs_no_signature)
 	conf.public_url = "https://cdn.example/models";
 	sign_as("");
 	make(&conf);
+	ck_assert_str_eq(upload_publisher(upload)->where,
+			 "s3://models/in at cdn.example/models/in/");
 	ck_assert_int_eq(begin(), 0);
 	answer(REMOTE_OK, 200, 3, "");
 	ck_assert_str_eq(got.url, "https://cdn.example/models/in/" SHA ".png");
@@ -338,7 +340,8 @@ static const struct {
 	  XML("AccessDenied", "<Message>Access Denied</Message>"),
 	  EACCES,
 	  true,
-	  { "s3://models/in: HTTP 403 AccessDenied: Access Denied; ", "s3:PutObject" } },
+	  { "s3://models/in at 127.0.0.1:9000: HTTP 403 AccessDenied: Access Denied; ",
+	    "s3:PutObject" } },
 	{ REMOTE_OK, 404, XML("NoSuchBucket", ""), EREMOTEIO, true, { "NoSuchBucket", "upload=" } },
 	{ REMOTE_OK, 403, XML("SignatureDoesNotMatch", ""), EACCES, true, { "secret access key" } },
 	{ REMOTE_OK, 403, XML("InvalidAccessKeyId", ""), EACCES, true, { "access key" } },
@@ -370,7 +373,12 @@ static const struct {
 	  EINVAL,
 	  true,
 	  { "HTTP 400 Odd [31m: a <b> &amp; c &bad" } },
-	{ REMOTE_DNS, 0, "", EHOSTUNREACH, false, { "s3://models/in: the network's words" } },
+	{ REMOTE_DNS,
+	  0,
+	  "",
+	  EHOSTUNREACH,
+	  false,
+	  { "s3://models/in at 127.0.0.1:9000: the network's words" } },
 	{ REMOTE_CONNECT, 0, "", ECONNREFUSED, false, { "the network's words" } },
 	{ REMOTE_TLS, 0, "", EREMOTEIO, false, { "the network's words" } },
 	{ REMOTE_CUT, 0, "", EREMOTEIO, false, { "the network's words" } },
