@@ -129,6 +129,7 @@ eq "$(cat "$T/out")" "$T/in to/cat.glb"$'\n'"$T/in to/$odd.glb" "what get prints
 eq "$(find "$T/in to" -name '.*')" "" "hidden files left by get"
 if command -v getfattr >"$T/which" && setfattr -n user.probe -v 1 "$T/note.txt" 2>"$T/which"; then
 	eq "$(getfattr --only-values -n user.pixal3d.seed "$T/in to/cat.glb")" 7 "the seed of a copy"
+	eq "$(getfattr --only-values -n user.pixal3d.sha256 "$T/in to/cat.glb")" "$(digest "$M/cat/output.glb")" "the digest of a copy"
 else
 	skip_row "get keeps attributes" "no getfattr here, or no attributes on ${T%/*}"
 fi
