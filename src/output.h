@@ -15,10 +15,9 @@
  *          ranges, replaced by rename, only ever naming bytes that were synced before).
  * Trust:   a copy is served as it lies there when its data file is the one that the map was written
  *          for, untouched since (inode, times of birth, change and writing, to the nanosecond), and
- *          the cache was left in order ever since. Else a whole copy is hashed before a byte of it
- *          is served, once, by the cache's thread while its readers wait: what has not the digest
- *          in its map is dropped and fetched again. Of a part whose file was touched by others
- *          nothing is kept; after an unclean end the ranges of its map are, for they were synced.
+ *          the cache was left in order ever since. Else it is hashed before a byte of it is served,
+ *          once, by the cache's thread while its readers wait: what has not the digest in its map
+ *          is dropped and fetched again, and of a part each piece that has not its sum.
  * Space:   conf.size bounds the data. Before a byte is written that would pass it, the job that was
  *          used the longest ago goes, all of it; never one that is open, downloaded or hashed.
  * Disk:    where there is no room, and where the disk takes no more or fails, readers get their
