@@ -127,7 +127,7 @@ int output_pieces_check(const struct output *output, struct output_pieces *piece
 
 	for (size_t i = 0; i < pieces->count && !r; i++) {
 		struct output_piece piece = pieces->v[i];
-		uint64_t sum;
+		uint64_t sum = 0;
 		if (output_closing(output->cache))
 			r = -ECANCELED;
 		else if (sum_of(output, piece.range, block, &sum) < 0 || sum != piece.sum)
