@@ -339,6 +339,9 @@ uint64_t output_stored_named(struct output_cache *cache, const struct output_sou
 void output_files_look_named(struct output *output);
 void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned index);
 void output_unlink_map_named(struct output *output);
+/* Notes, for the driver after this one, that all of it is to be fetched; or that it need not be. */
+void output_mark_prefetch(struct output_cache *cache, uint64_t job, unsigned index);
+void output_unmark_prefetch(struct output_cache *cache, uint64_t job, unsigned index);
 /* The cache's files, to be listed and closed; NULL: they cannot be, which was logged. */
 DIR *output_list(struct output_cache *cache);
 /* All files of JOB, whatever their index. */

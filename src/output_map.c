@@ -1,10 +1,11 @@
 /*
- * output_map - an output's two files
+ * output_map - an output's files
  *
  *   JOB-INDEX.data     the object, sparse, of its full size from the start
  *   JOB-INDEX.map      text: what the object is and which ranges of it are in the data file; its
  *                      own mtime says when the output was last used
  *   JOB-INDEX.map.tmp  a map that is being written
+ *   JOB-INDEX.prefetch empty: it was to be fetched before it is read, and is not yet
  *
  *   pixal3dfs-map 3 SUM      SUM: 64-bit FNV-1a of all that follows, in hexadecimal
  *   books WORD               whose job numbers these are
@@ -266,7 +267,7 @@ void output_touch_map_named(const struct output *output)
 
 const char *output_parse_name(const char *name, uint64_t *job, unsigned *index)
 {
-	static const char *const suffixes[] = { "data", "map", "map.tmp" };
+	static const char *const suffixes[] = { "data", "map", "map.tmp", "prefetch" };
 
 	const char *dot = strchr(name, '.');
 	if (!dot || sscanf(name, "%" SCNu64 "-%u", job, index) != 2)
@@ -321,6 +322,21 @@ void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned inde
 	unlink_file(cache, file_name(job, index, "map").text);
 	unlink_file(cache, file_name(job, index, "map.tmp").text);
 	unlink_file(cache, file_name(job, index, "data").text);
+	unlink_file(cache, file_name(job, index, "prefetch").text);
+}
+
+void output_mark_prefetch(struct output_cache *cache, uint64_t job, unsigned index)
+{
+	int fd = openat(cache->dirfd, file_name(job, index, "prefetch").text,
+			O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+void output_unmark_prefetch(struct output_cache *cache, uint64_t job, unsigned index)
+{
+	unlink_file(cache, file_name(job, index, "prefetch").text);
 }
 
 DIR *output_list(struct output_cache *cache)
