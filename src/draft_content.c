@@ -132,10 +132,8 @@ static int write_locked(struct draft *draft, uint64_t offset, const void *data, 
 int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t size,
 		struct timespec now)
 {
-	if (offset > IMAGE_SIZE_MAX)
-		return -EFBIG;
 	pthread_mutex_lock(&draft->content);
-	int r = make_room(draft, offset + size);
+	int r = offset > IMAGE_SIZE_MAX ? -EFBIG : make_room(draft, offset + size);
 	if (r == 0 && draft->file)
 		r = spool_write(draft->file, offset, data, size);
 	pthread_mutex_lock(&draft->box->lock);
@@ -143,6 +141,8 @@ int draft_write(struct draft *draft, uint64_t offset, const void *data, size_t s
 		r = write_locked(draft, offset, data, size);
 	if (r == 0)
 		changed_locked(draft, now);
+	else
+		draft->unwritten = -r;
 	pthread_mutex_unlock(&draft->box->lock);
 	pthread_mutex_unlock(&draft->content);
 	return r;
@@ -172,8 +172,10 @@ int draft_truncate(struct draft *draft, uint64_t size, struct timespec now)
 		r = resize_locked(draft, size);
 	if (r == 0)
 		changed_locked(draft, now);
-	if (r == 0 && size == 0)
+	if (r == 0 && size == 0) {
+		draft->unwritten = 0;
 		draft_forget_locked(draft);
+	}
 	pthread_mutex_unlock(&draft->box->lock);
 	pthread_mutex_unlock(&draft->content);
 	return r;
@@ -302,7 +304,11 @@ enum draft_verdict draft_judge(struct draft *draft, enum draft_use use, bool clo
 	char *canonical = NULL, error[PARAMS_ERROR_MAX] = "";
 	enum draft_verdict verdict = DRAFT_NOTHING;
 	pthread_mutex_lock(&draft->content);
-	if (draft->judged != use)
+	if (draft->judged != use && draft->unwritten && use != DRAFT_SCRATCH) {
+		verdict = DRAFT_INVALID;
+		snprintf(error, sizeof(error), "it could not be written as a whole: %s",
+			 strerror(draft->unwritten));
+	} else if (draft->judged != use)
 		verdict = use == DRAFT_IMAGE
 				  ? judge_image(draft, closing, out, &canonical, error)
 				  : judge_text(draft, use, closing, out, &canonical, error);

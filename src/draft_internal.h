@@ -36,6 +36,7 @@ struct draft {
 	char *refusal;
 	int error;
 	enum draft_use judged;
+	int unwritten; /* a positive errno: something was to be written, and is not; 0: all is */
 };
 
 /* What drafts are looked for by. */

@@ -158,6 +158,11 @@ void engine_stir(struct engine *engine);
 /* Replaces the parameters of a job with an image, which keeps it; they get what engine_submit()
  * gives them. -EROFS: it was sent, or is being sent; -EDQUOT as there. */
 int engine_amend(struct engine *engine, uint64_t number, struct params *params);
+/* Refuses a job with an image, as the service would: what belongs to the image is wrong, ERROR (a
+ * positive errno) and REASON say how. -EROFS as above. */
+int engine_call_off(struct engine *engine, uint64_t number, int error, const char *reason);
+/* submit=sync: who submits is to hear the outcome, whatever it takes. */
+bool engine_is_sync(const struct engine *engine);
 
 /* What every submission from now on has where it says nothing itself: TEXT, kept as it is, and what
  * it means, PARAMS (copied). Durable. NULL, NULL: nothing. -EROFS. */

@@ -387,6 +387,14 @@ static bool is_being_sent(struct engine *engine, uint64_t number)
 	return busy;
 }
 
+/* 0 or -EROFS. */
+static int not_sent_yet(struct engine *engine, const struct job *job)
+{
+	return job->state == JOB_WAITING && job->image && !is_being_sent(engine, job->number)
+		       ? 0
+		       : -EROFS;
+}
+
 static int edit_params(struct engine *engine, struct job *job, void *arg)
 {
 	struct rewrite *rewrite = arg;
@@ -396,9 +404,7 @@ static int edit_params(struct engine *engine, struct job *job, void *arg)
 		.price = price_of(&engine->conf.prices, params_texture_size(rewrite->params)),
 	};
 	int64_t price = event.price;
-	int r = job->state != JOB_WAITING || !job->image || is_being_sent(engine, job->number)
-			? -EROFS
-			: 0;
+	int r = not_sent_yet(engine, job);
 
 	/* What it costs so far is counted already. */
 	event.price -= job->price;
@@ -430,4 +436,29 @@ int engine_amend(struct engine *engine, uint64_t number, struct params *params)
 	free(rewrite.warnings);
 	free(rewrite.body);
 	return r < 0 ? r : 0;
+}
+
+static int edit_nothing(struct engine *engine, struct job *job, void *arg)
+{
+	(void)arg;
+	return not_sent_yet(engine, job);
+}
+
+int engine_call_off(struct engine *engine, uint64_t number, int error, const char *reason)
+{
+	struct job_event event = {
+		.kind = JOB_EVENT_REFUSED,
+		.now_ms = engine_wall(engine),
+		.error = error,
+		.reason = reason,
+	};
+	struct change change = { .number = number, .edit = edit_nothing, .event = &event };
+	int r = engine_change(engine, &change);
+
+	return r < 0 ? r : 0;
+}
+
+bool engine_is_sync(const struct engine *engine)
+{
+	return engine->conf.submit_sync;
 }

@@ -14,7 +14,7 @@ struct fs *fs_new(const struct fs_conf *conf)
 	fs->conf = *conf;
 	fs->conf.source = strdup(conf->source);
 	fs->conf.mountpoint = strdup(conf->mountpoint);
-	fs->drafts = draft_box_new(NULL);
+	fs->drafts = draft_box_new(conf->spool);
 	pthread_mutex_init(&fs->park_lock, NULL);
 	pthread_mutex_init(&fs->handle_lock, NULL);
 	iomode_init(&fs->iomode);
@@ -112,9 +112,12 @@ int fs_draft_text(struct draft *draft, char **text, size_t *len)
 	*text = malloc(info.size + 1);
 	if (!*text)
 		return -ENOMEM;
-	*len = (size_t)draft_read(draft, 0, *text, info.size);
+	ssize_t n = draft_read(draft, 0, *text, info.size);
+	*len = n < 0 ? 0 : (size_t)n;
 	(*text)[*len] = '\0';
-	return 0;
+	if (n < 0)
+		free(*text);
+	return n < 0 ? (int)n : 0;
 }
 
 static const struct job *next_job(void *ctx, uint64_t after)

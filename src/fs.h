@@ -31,6 +31,7 @@ struct fs_conf {
 	mode_t umask;           /* permission bits that are taken from every file */
 	bool passthrough;       /* the kernel may read whole outputs by itself, if it can */
 	int64_t submit_wait_ms; /* a writer waits for the service's answer at most so long */
+	struct spool *spool;    /* where images are; borrowed. NULL: none are taken */
 	struct world world;
 	/* Makes the network thread call fs_tick soon. Any thread, never blocks. */
 	void (*wake)(void *ctx);

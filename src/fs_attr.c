@@ -88,13 +88,16 @@ static int attr_draft(struct fs *fs, struct stat *st, double *timeout)
 	draft_info(draft, &info);
 	draft_put(draft);
 	*timeout = 0; /* editors move drafts over rendered files and back */
-	st->st_mode = S_IFREG | info.mode;
+	st->st_mode = (info.is_dir ? S_IFDIR : S_IFREG) | info.mode;
 	st->st_uid = info.uid;
 	st->st_gid = info.gid;
 	st->st_nlink = info.linked ? 1 : 0;
 	st->st_size = (off_t)info.size;
-	set_times(st, info.mtime);
-	st->st_atim = info.atime;
+	set_times(st, info.is_dir ? new_changed(fs) : info.mtime);
+	if (info.is_dir)
+		st->st_nlink = 2;
+	else
+		st->st_atim = info.atime;
 	return 0;
 }
 

@@ -90,7 +90,8 @@ int fs_resolve(struct fs *fs, uint64_t parent, const char *name, uint64_t *ino)
 {
 	switch (node_kind(parent)) {
 	case NODE_ROOT: return resolve_in_root(fs, name, ino);
-	case NODE_NEW: return resolve_draft(fs, parent, name, ino);
+	case NODE_NEW:
+	case NODE_DRAFT: return resolve_draft(fs, parent, name, ino);
 	case NODE_BY_NAME: return resolve_label(fs, name, ino);
 	case NODE_JOB: return resolve_in_job(fs, node_number(parent), name, ino);
 	default: return -ENOTDIR;
@@ -276,7 +277,8 @@ static bool next_entry(struct fs *fs, uint64_t dir, uint64_t cookie, struct entr
 	switch (node_kind(dir)) {
 	case NODE_ROOT: return next_in_root(fs, cookie, out);
 	case NODE_BY_NAME: return next_label(fs, cookie, out);
-	case NODE_NEW: return next_draft(fs, dir, cookie, out);
+	case NODE_NEW:
+	case NODE_DRAFT: return next_draft(fs, dir, cookie, out);
 	case NODE_JOB: return next_in_job(fs, dir, cookie, out);
 	default: return false;
 	}
@@ -378,6 +380,10 @@ void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 		fs_touch_make(req, parent, name);
 		return;
 	}
+	if (fs_is_drop(parent)) {
+		fs_mkdir_drop(req, parent, name, owner.mode);
+		return;
+	}
 	int r = fs_job_name_allowed(parent, name);
 	if (r == 0 && fs_resolve(fs, parent, name, &ino) == 0)
 		r = -EEXIST;
@@ -443,8 +449,7 @@ void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r = -EPERM;
 	if (fs_is_defaults(parent, name))
 		r = fs_unlink_defaults(fs);
-	else if (node_kind(parent) == NODE_NEW ||
-		 (node_kind(parent) == NODE_ROOT && fs_root_scratch(name)))
+	else if (fs_is_drop(parent) || (node_kind(parent) == NODE_ROOT && fs_root_scratch(name)))
 		r = unlink_draft(fs, parent, name);
 	else if (node_kind(parent) == NODE_JOB)
 		r = unlink_job_file(fs, node_number(parent), name);
@@ -465,6 +470,10 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fs *fs = fs_of(req);
 	uint64_t ino;
 	int r = fs_resolve(fs, parent, name, &ino);
+	if (r == 0 && fs_is_drop(parent)) {
+		fuse_reply_err(req, -fs_rmdir_drop(fs, ino));
+		return;
+	}
 	if (r == 0 && (parent != FUSE_ROOT_ID || node_kind(ino) != NODE_JOB))
 		r = node_kind(ino) == NODE_NEW || node_kind(ino) == NODE_BY_NAME ? -EPERM
 										 : -ENOTDIR;

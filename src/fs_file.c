@@ -202,7 +202,10 @@ static void read_draft(fuse_req_t req, struct draft *draft, size_t size, off_t o
 		return;
 	}
 	ssize_t n = draft_read(draft, (uint64_t)off, buf, size);
-	fuse_reply_buf(req, buf, (size_t)n);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
 	free(buf);
 }
 

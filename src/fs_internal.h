@@ -1,7 +1,8 @@
 /* fs_internal - what the parts of fs share: fs.c (texts), fs_attr.c (attributes), fs_dir.c (names),
  * fs_file.c (reading), fs_passthrough.c (whole outputs), fs_write.c (writing), fs_submit.c
- * (submitting), fs_batch.c (lists), fs_defaults.c (defaults.json), fs_xattr.c (extended
- * attributes), fs_tell.c (changes), fs_park.c (waiting). */
+ * (submitting), fs_drop.c (directories in new/), fs_image.c (images), fs_batch.c (lists),
+ * fs_defaults.c (defaults.json), fs_xattr.c (extended attributes), fs_tell.c (changes), fs_park.c
+ * (waiting). */
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 
@@ -209,7 +210,8 @@ struct fs_ask {
 	char name[256];
 	enum fs_ask_moment {
 		FS_ASK_WRITE,
-		FS_ASK_CLOSE, /* flush, fsync */
+		FS_ASK_SYNC,  /* fsync: more may come */
+		FS_ASK_CLOSE, /* flush */
 		FS_ASK_RENAME,
 		FS_ASK_RELEASE,
 	} moment;
@@ -239,8 +241,44 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 /* Why PARAMS (NULL: whatever was asked for) were refused, in words for the person. Heap; NULL: no
  * memory. */
 char *fs_why_not(struct fs *fs, const struct params *params, int error);
-/* Writes, or takes away, new/NAME.error by how the submission of JOB went. */
-void fs_tell_drop(struct fs *fs, const char *name, const struct job *job);
+/* Writes, or takes away, PARENT/NAME.error by how the submission of JOB went. */
+void fs_tell_drop(struct fs *fs, uint64_t parent, const char *name, const struct job *job);
+/* What a job's own file adds to what the job has: a URL to its parameters, parameters to its image.
+ * 0 or -errno. */
+int fs_complete_params(struct fs *fs, uint64_t job, enum draft_use use, struct params **params);
+
+/* fs_drop.c */
+
+/* Is this new/, or a directory in it? */
+bool fs_is_drop(uint64_t parent);
+bool fs_is_drop_dir(struct draft *draft);
+/* "new", "new/photos": the path of such a directory. Gives BUF. */
+#define FS_DROP_PATH_MAX 1024
+const char *fs_drop_path(struct fs *fs, uint64_t parent, char buf[FS_DROP_PATH_MAX]);
+/* What the job of the drop PARENT/NAME is called below by-name/: "dog", "photos-dog". */
+void fs_drop_label(struct fs *fs, uint64_t parent, const char *name, char label[JOB_NAME_MAX]);
+void fs_mkdir_drop(fuse_req_t req, uint64_t parent, const char *name, mode_t mode);
+/* 0 or -errno. */
+int fs_rmdir_drop(struct fs *fs, uint64_t ino);
+int fs_rename_drop_dir(struct fs *fs, struct draft *dir, uint64_t parent, const char *name,
+		       unsigned flags);
+
+/* fs_image.c */
+
+/* Why this mount, or PARENT, takes no such file, whatever is in it: heap, and its positive errno in
+ * *ERROR. NULL: it does. */
+char *fs_not_here(struct fs *fs, uint64_t parent, enum draft_use use, const struct draft_info *info,
+		  int *error);
+/* Submits the image that ASK's draft holds. *JOB is its job. 0 or -errno, with *WHY (heap). */
+int fs_submit_image(struct fs *fs, const struct fs_ask *ask, const char *image, uint64_t *job,
+		    char **why);
+/* PARAMS without image_url were dropped: they belong to the image beside them, now or when it
+ * comes. 0 or -errno, with *WHY. */
+int fs_join_image(struct fs *fs, const struct fs_ask *ask, struct params *params, uint64_t *job,
+		  char **why);
+/* The drop of ASK asks for nothing that can be right, TEXT says why: nor does the image beside it,
+ * if it was not sent yet. */
+void fs_call_off_image(struct fs *fs, const struct fs_ask *ask, const char *text);
 
 /* fs_poll.c */
 void fs_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,

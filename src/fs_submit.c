@@ -9,12 +9,13 @@
 /* What a file asks for when it is complete, by where it is and what it is called. */
 enum draft_use fs_use_of(uint64_t parent, const char *name)
 {
-	if (node_kind(parent) == NODE_NEW) {
+	if (fs_is_drop(parent)) {
 		const char *dot = draft_is_temporary(name) ? NULL : strrchr(name, '.');
 		return !dot                         ? DRAFT_SCRATCH
 		       : strcmp(dot, ".json") == 0  ? DRAFT_REQUEST
 		       : strcmp(dot, ".jsonl") == 0 ? DRAFT_BATCH
 		       : strcmp(dot, ".url") == 0   ? DRAFT_URLS
+		       : image_is_name(name)        ? DRAFT_IMAGE
 						    : DRAFT_SCRATCH;
 	}
 	const struct node *node = node_kind(parent) == NODE_JOB ? node_find(NODE_JOB, name) : NULL;
@@ -22,6 +23,11 @@ enum draft_use fs_use_of(uint64_t parent, const char *name)
 	case NODE_PARAMS: return DRAFT_REQUEST;
 	case NODE_IMAGE_URL: return DRAFT_IMAGE_URL;
 	case NODE_REQUEST_ID: return DRAFT_REQUEST_ID;
+	case NODE_NONE:
+		return node_kind(parent) == NODE_JOB && !draft_is_temporary(name) &&
+				       image_is_name(name)
+			       ? DRAFT_IMAGE
+			       : DRAFT_SCRATCH;
 	default: return DRAFT_SCRATCH;
 	}
 }
@@ -30,7 +36,7 @@ enum draft_use fs_use_of(uint64_t parent, const char *name)
 
 void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const char *text)
 {
-	char error_name[256];
+	char error_name[256], path[FS_DROP_PATH_MAX];
 	struct draft *draft;
 	snprintf(error_name, sizeof(error_name), "%.*s.error",
 		 (int)(sizeof(error_name) - sizeof(".error")), name);
@@ -48,7 +54,8 @@ void fs_set_error_file(struct fs *fs, uint64_t parent, const char *name, const c
 		fs_names_changed(fs);
 	if (line)
 		fs_event(fs, TOUCH_FILE, parent,
-			 parent == FUSE_ROOT_ID ? NULL : node_of(NODE_NEW)->name, error_name);
+			 parent == FUSE_ROOT_ID ? NULL : fs_drop_path(fs, parent, path),
+			 error_name);
 	free(line);
 }
 
@@ -57,16 +64,18 @@ int fs_refuse(struct fs *fs, const struct fs_ask *ask, const char *text, int err
 	char *drop = NULL;
 	draft_refuse(ask->draft, ask->claim, text, error);
 	log_info("%s: refused: %s", ask->name, text);
-	if (node_kind(ask->parent) == NODE_NEW) {
+	if (fs_is_drop(ask->parent)) {
 		if (asprintf(&drop, "%s: %s\nNothing was sent, nothing was charged.", ask->name,
 			     text) > 0)
 			fs_set_error_file(fs, ask->parent, ask->name, drop);
 		free(drop);
-	} else if (ask->moment == FS_ASK_RENAME) {
-		/* The renamed file keeps its old name and may vanish with its editor: the job's
-		 * `error` keeps the reason. */
+	} else if (ask->moment == FS_ASK_RENAME || image_is_name(ask->name)) {
+		/* The renamed file keeps its old name and may vanish with its editor, and an image
+		 * stands for the URL that it was to have: the job's `error` keeps the reason. */
 		struct draft *overlay;
-		const struct node *node = node_find(NODE_JOB, ask->name);
+		const struct node *node = node_find(
+			NODE_JOB,
+			image_is_name(ask->name) ? node_of(NODE_IMAGE_URL)->name : ask->name);
 		if (node && fs_draft_of(fs, node_ino(node_number(ask->parent), node->kind), false,
 					&overlay) == 0) {
 			draft_refuse(overlay, 0, text, error);
@@ -84,9 +93,9 @@ int fs_outcome(const struct job *job)
 	return job_is(job, JOB_IN(JOB_DRAFT)) ? job->error_errno : 0;
 }
 
-void fs_tell_drop(struct fs *fs, const char *name, const struct job *job)
+void fs_tell_drop(struct fs *fs, uint64_t parent, const char *name, const struct job *job)
 {
-	fs_set_error_file(fs, node_ino(0, NODE_NEW), name, fs_outcome(job) ? job->error : NULL);
+	fs_set_error_file(fs, parent, name, fs_outcome(job) ? job->error : NULL);
 }
 
 /* Answering */
@@ -95,8 +104,7 @@ static int finish_rename(const struct fs_ask *ask)
 {
 	if (fs_is_defaults(ask->parent, ask->name))
 		return draft_unlink(ask->draft);
-	bool consumed = node_kind(ask->parent) == NODE_JOB &&
-			fs_use_of(ask->parent, ask->name) != DRAFT_SCRATCH;
+	bool consumed = node_kind(ask->parent) == NODE_JOB && node_find(NODE_JOB, ask->name);
 	struct draft_info info;
 	draft_info(ask->draft, &info);
 	/* What a job's own file asked for is in the books now, and shown from there. */
@@ -141,8 +149,8 @@ static void ask_park_answer(struct fs_park *park, enum fs_why why)
 	if (error)
 		draft_refuse(wait->ask.draft, wait->ask.claim, job->error ? job->error : "", error);
 	draft_info(wait->ask.draft, &info);
-	if (job && node_kind(wait->ask.parent) == NODE_NEW && info.job == job->number)
-		fs_tell_drop(park->fs, wait->ask.name, job);
+	if (job && fs_is_drop(wait->ask.parent) && info.job == job->number)
+		fs_tell_drop(park->fs, wait->ask.parent, wait->ask.name, job);
 	job_put(job);
 	fs_answer(&wait->ask, error);
 }
@@ -195,9 +203,7 @@ static void ask_wait(struct fs *fs, const struct fs_ask *ask, uint64_t job,
 
 /* Asking */
 
-/* What a job's own file adds to what the job has: a URL to its parameters, parameters to its image.
- * 0 or -errno. */
-static int complete_params(struct fs *fs, uint64_t job, enum draft_use use, struct params **params)
+int fs_complete_params(struct fs *fs, uint64_t job, enum draft_use use, struct params **params)
 {
 	char *text, error[PARAMS_ERROR_MAX];
 	size_t len;
@@ -243,25 +249,32 @@ static int submit_url(struct fs *fs, const char *name, const char *label,
 	return engine_submit(fs->engine, job, label, owner, params);
 }
 
-/* Submits a drop. *JOB is its job. 0 or -errno, with WHY. */
+/* Submits a drop. *JOB is its job, 0: it belongs to an image that is to come. 0 or -errno, with
+ * *WHY where that says more (heap). */
 static int ask_new(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
-		   struct params *params, uint64_t *job, const char **why)
+		   struct params *params, uint64_t *job, char **why)
 {
-	char label[256];
+	char label[JOB_NAME_MAX];
 	struct draft_info info;
-	if (!params_image_url(params)) {
-		*why = "image_url is missing";
-		return -EINVAL;
-	}
+	*job = 0;
+	if (!params_image_url(params))
+		return fs_join_image(fs, ask, params, job, why);
 	draft_info(ask->draft, &info);
-	strcpy(label, ask->name);
-	*strrchr(label, '.') = '\0';
+	fs_drop_label(fs, ask->parent, ask->name, label);
 	struct engine_owner owner = { .uid = info.uid,
 				      .gid = info.gid,
 				      .mode = 0777 & ~fs->conf.umask };
-	*job = 0;
 	return use == DRAFT_URLS ? submit_url(fs, ask->name, label, &owner, params, job)
 				 : engine_submit(fs->engine, job, label, &owner, params);
+}
+
+/* It may be sent without a URL: it gets one. */
+static bool has_image(struct fs *fs, uint64_t number)
+{
+	const struct job *job = engine_get(fs->engine, number);
+	bool image = job && job->image;
+	job_put(job);
+	return image;
 }
 
 /* Submits, or keeps for later, what was written to a file of a job. *JOB is 0 when nothing was
@@ -275,10 +288,10 @@ static int ask_job(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
 		return engine_attach(fs->engine, number, content->request_id);
 	}
 	*job = 0;
-	int r = complete_params(fs, number, use, &content->params);
+	int r = fs_complete_params(fs, number, use, &content->params);
 	if (r)
 		return r;
-	if (!params_image_url(content->params))
+	if (!params_image_url(content->params) && !has_image(fs, number))
 		return engine_keep_params(fs->engine, number, content->params);
 	*job = number;
 	return engine_submit(fs->engine, job, NULL, NULL, content->params);
@@ -324,30 +337,51 @@ static void drop_overlays(struct fs *fs, const struct fs_ask *ask, bool submitte
 	}
 }
 
-static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
-		      struct draft_content *content)
+/* The outcome of what is published first is seen in the error file: who copies hundreds of photos
+ * must not wait for each of them to be on the net. */
+static void ask_later(struct fs *fs, const struct fs_ask *ask, uint64_t number)
 {
-	uint64_t job;
-	const char *why = NULL;
-	bool drop = node_kind(ask->parent) == NODE_NEW;
-	int r = drop ? ask_new(fs, ask, use, content->params, &job, &why)
-		     : ask_job(fs, ask, use, content, &job);
-	char *text = r && !why ? fs_why_not(fs, content->params, -r) : NULL;
-	params_free(content->params);
-	if (r) {
-		fs_answer(ask, fs_refuse(fs, ask, why ? why : text ? text : strerror(-r), -r));
-		free(text);
-		return;
-	}
+	const struct job *job = engine_get(fs->engine, number);
+	if (job && fs_is_drop(ask->parent))
+		fs_tell_drop(fs, ask->parent, ask->name, job);
+	job_put(job);
+	fs_answer(ask, 0);
+}
+
+static void taken(struct fs *fs, const struct fs_ask *ask, enum draft_use use, uint64_t job)
+{
 	draft_set_job(ask->draft, ask->claim, job);
-	if (!drop)
+	if (!fs_is_drop(ask->parent))
 		drop_overlays(fs, ask, job != 0);
-	if (job)
+	else if (!job)
+		fs_set_error_file(fs, ask->parent, ask->name, NULL);
+	if (!job)
+		fs_answer(ask, 0);
+	else if (has_image(fs, job) && !engine_is_sync(fs->engine))
+		ask_later(fs, ask, job);
+	else
 		ask_wait(fs, ask, job,
 			 use == DRAFT_REQUEST_ID ? engine_attachment_settled
 						 : engine_submission_settled);
+}
+
+static void ask_ready(struct fs *fs, const struct fs_ask *ask, enum draft_use use,
+		      struct draft_content *content)
+{
+	uint64_t job = 0;
+	char *why = NULL;
+	int r = use == DRAFT_IMAGE
+			? fs_submit_image(fs, ask, spool_name(content->image), &job, &why)
+		: fs_is_drop(ask->parent) ? ask_new(fs, ask, use, content->params, &job, &why)
+					  : ask_job(fs, ask, use, content, &job);
+	if (r && !why)
+		why = fs_why_not(fs, content->params, -r);
+	if (r)
+		fs_answer(ask, fs_refuse(fs, ask, why ? why : strerror(-r), -r));
 	else
-		fs_answer(ask, 0);
+		taken(fs, ask, use, job);
+	free(why);
+	draft_content_release(content);
 }
 
 void fs_forget_refusal(struct fs *fs, struct draft *draft)
@@ -376,20 +410,38 @@ static void inherit_from_backup(struct fs *fs, const struct fs_ask *ask)
 	draft_put(old);
 }
 
-/* Judges the draft and does what it asks for; answers the request, at once or later. */
-void fs_ask(struct fs *fs, struct fs_ask *ask)
+/* What ends where it must not: that more would follow can only be told at the last moment, but for
+ * an image, whose writer is done when it is closed. */
+static int ask_partial(struct fs *fs, const struct fs_ask *ask, enum draft_use use)
 {
-	if (fs_is_defaults(ask->parent, ask->name)) {
-		fs_ask_defaults(fs, ask);
-		return;
-	}
-	enum draft_use use = fs_use_of(ask->parent, ask->name);
+	bool last = ask->moment == FS_ASK_RENAME || ask->moment == FS_ASK_RELEASE;
+	if (use == DRAFT_IMAGE && (last || ask->moment == FS_ASK_CLOSE))
+		return fs_refuse(fs, ask, "the image ends early: the rest of it is missing",
+				 EINVAL);
+	return last ? fs_refuse(fs, ask, "it ends before the JSON object does", EINVAL) : 0;
+}
+
+static int ask_invalid(struct fs *fs, const struct fs_ask *ask)
+{
+	char *text = draft_error(ask->draft, NULL);
+	int error = fs_refuse(fs, ask, text ? text : strerror(EINVAL), EINVAL);
+	if (fs_is_drop(ask->parent))
+		fs_call_off_image(fs, ask, text ? text : strerror(EINVAL));
+	free(text);
+	return error;
+}
+
+static void judge(struct fs *fs, struct fs_ask *ask, enum draft_use use)
+{
 	struct draft_content content;
 	int error = 0;
-	if (node_kind(ask->parent) == NODE_NEW)
+	/* After an image that is whole, more may follow that makes it another one: not before its
+	 * writer is done it is bought. */
+	bool closing = ask->moment > FS_ASK_SYNC ||
+		       (ask->moment == FS_ASK_SYNC && use != DRAFT_IMAGE);
+	if (fs_is_drop(ask->parent))
 		inherit_from_backup(fs, ask);
-	enum draft_verdict verdict = draft_judge(ask->draft, use, ask->moment != FS_ASK_WRITE,
-						 &content);
+	enum draft_verdict verdict = draft_judge(ask->draft, use, closing, &content);
 	ask->claim = content.claim;
 	switch (verdict) {
 	case DRAFT_READY:
@@ -404,18 +456,31 @@ void fs_ask(struct fs *fs, struct fs_ask *ask)
 		if (use != DRAFT_SCRATCH)
 			free(draft_error(ask->draft, &error));
 		break;
-	case DRAFT_PARTIAL:
-		if (ask->moment == FS_ASK_RENAME || ask->moment == FS_ASK_RELEASE)
-			error = fs_refuse(fs, ask, "it ends before the JSON object does", EINVAL);
-		break;
-	case DRAFT_INVALID: {
-		char *text = draft_error(ask->draft, NULL);
-		error = fs_refuse(fs, ask, text ? text : strerror(EINVAL), EINVAL);
-		free(text);
-		break;
-	}
+	case DRAFT_PARTIAL: error = ask_partial(fs, ask, use); break;
+	case DRAFT_INVALID: error = ask_invalid(fs, ask); break;
 	}
 	fs_answer(ask, error);
+}
+
+/* Judges the draft and does what it asks for; answers the request, at once or later. */
+void fs_ask(struct fs *fs, struct fs_ask *ask)
+{
+	if (fs_is_defaults(ask->parent, ask->name)) {
+		fs_ask_defaults(fs, ask);
+		return;
+	}
+	enum draft_use use = fs_use_of(ask->parent, ask->name);
+	struct draft_info info;
+	draft_info(ask->draft, &info);
+	if (fs_is_drop(ask->parent))
+		engine_stir(fs->engine);
+	int error = EINVAL;
+	char *why = fs_not_here(fs, ask->parent, use, &info, &error);
+	if (why)
+		fs_answer(ask, fs_refuse(fs, ask, why, error));
+	else
+		judge(fs, ask, use);
+	free(why);
 }
 
 void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_ask_moment moment,
@@ -430,7 +495,7 @@ void fs_ask_draft(fuse_req_t req, struct fs *fs, struct draft *draft, enum fs_as
 			      .written = written };
 	strcpy(ask.name, info.name);
 	/* A drop that was removed, or replaced, before it was complete asks for nothing. */
-	if (!info.linked && node_kind(info.parent) == NODE_NEW)
+	if (!info.linked && fs_is_drop(info.parent))
 		fs_answer(&ask, 0);
 	else
 		fs_ask(fs, &ask);

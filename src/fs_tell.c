@@ -129,15 +129,14 @@ static void tell_watchers(struct fs *fs, const struct job *before, const struct 
 /* The writer of a drop may be gone when its job is refused: new/NAME.error tells whoever looks. */
 static void tell_drop(struct fs *fs, const struct job *job)
 {
-	uint64_t new = node_ino(0, NODE_NEW);
 	struct draft *draft;
 	for (uint64_t after = 0; (draft = draft_of_job(fs->drafts, job->number, after)) != NULL;
 	     draft_put(draft)) {
 		struct draft_info info;
 		draft_info(draft, &info);
 		after = info.number;
-		if (info.parent == new)
-			fs_tell_drop(fs, info.name, job);
+		if (fs_is_drop(info.parent))
+			fs_tell_drop(fs, info.parent, info.name, job);
 	}
 }
 

@@ -8,8 +8,7 @@
 static bool is_overlay(const struct draft_info *info)
 {
 	return fs_is_defaults(info->parent, info->name) ||
-	       (node_kind(info->parent) == NODE_JOB &&
-		fs_use_of(info->parent, info->name) != DRAFT_SCRATCH);
+	       (node_kind(info->parent) == NODE_JOB && node_find(NODE_JOB, info->name));
 }
 
 /* Getting at drafts */
@@ -79,7 +78,7 @@ int fs_open_draft(struct fs *fs, uint64_t ino, bool truncate, struct fs_handle *
 /* Only a job that can still be written to takes editors' files beside its own. */
 static int scratch_allowed(struct fs *fs, uint64_t parent, const char *name)
 {
-	if (node_kind(parent) == NODE_NEW)
+	if (fs_is_drop(parent))
 		return 0;
 	if (node_kind(parent) == NODE_ROOT)
 		return fs_root_scratch(name) ? 0 : -EPERM;
@@ -119,6 +118,8 @@ static int create_draft(fuse_req_t req, uint64_t parent, const char *name, mode_
 	}
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	int r = scratch_allowed(fs, parent, name);
+	if (fs_is_drop(parent))
+		engine_stir(fs->engine);
 	if (r == 0)
 		r = draft_create(fs->drafts, parent, name, mode, ctx->uid, ctx->gid, NULL, 0,
 				 fs_now(fs), out);
@@ -185,8 +186,12 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	(void)datasync;
-	fs_flush(req, ino, fi);
+	struct fs_handle *handle = fs_handle_of(fi);
+	(void)ino, (void)datasync;
+	if (handle->draft && handle->written)
+		fs_ask_draft(req, fs_of(req), handle->draft, FS_ASK_SYNC, 0);
+	else
+		fuse_reply_err(req, 0);
 }
 
 void fs_release_draft(struct fs *fs, struct fs_handle *handle)
@@ -268,6 +273,8 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		r = fs_draft_of(fs, ino, false, &draft);
 	if (r)
 		fuse_reply_err(req, -r);
+	else if (fs_is_drop_dir(draft))
+		fuse_reply_err(req, -fs_rename_drop_dir(fs, draft, newparent, newname, flags));
 	else
 		rename_draft(req, draft, newparent, newname, flags);
 	draft_put(draft);

@@ -19,6 +19,7 @@
 #include "process.h"
 #include "service.h"
 #include "spawn.h"
+#include "spool.h"
 #include "store.h"
 #include "touch.h"
 #include "upload.h"
@@ -45,6 +46,7 @@ struct driver {
 	struct credentials *credentials;
 	struct upload *upload;
 	struct store *store;
+	struct spool *spool;
 	struct http *http;
 	struct world world;
 	_Atomic uint64_t random;
@@ -333,6 +335,19 @@ static int make_cache(struct driver *driver)
 	return driver->cache ? 0 : fail("the cache in %s: %s", conf->dir, strerror(errno));
 }
 
+/* Always: an earlier mount may have left images that its jobs wait for. */
+static int open_spool(struct driver *driver)
+{
+	char *dir;
+	if (asprintf(&dir, "%s/images", driver->config.state_dir) < 0)
+		return fail("no memory");
+	int r = spool_open(dir, &driver->spool);
+	if (r)
+		fail("cannot use %s: %s", dir, strerror(-r));
+	free(dir);
+	return r;
+}
+
 static int make_engine(struct driver *driver)
 {
 	struct config *config = &driver->config;
@@ -343,6 +358,7 @@ static int make_engine(struct driver *driver)
 			      .umask = config->umask,
 			      .passthrough = config->passthrough,
 			      .submit_wait_ms = config->submit_wait_ms,
+			      .spool = driver->upload ? driver->spool : NULL,
 			      .world = driver->world,
 			      .wake = wake,
 			      .serving = serving,
@@ -362,7 +378,10 @@ static int make_engine(struct driver *driver)
 	engine_set_cache(driver->engine, driver->cache);
 	if (driver->upload)
 		engine_set_publisher(driver->engine, upload_publisher(driver->upload));
+	engine_set_spool(driver->engine, driver->spool);
 	int r = engine_load(driver->engine);
+	if (r == 0)
+		r = spool_sweep(driver->spool);
 	if (r == -EUCLEAN)
 		return fail("the books in %s are damaged; restore them from a copy",
 			    config->state_dir);
@@ -461,6 +480,7 @@ static void end(struct driver *driver)
 	upload_free(driver->upload);
 	http_free(driver->http);
 	store_close(driver->store);
+	spool_close(driver->spool);
 	if (driver->session)
 		fuse_session_destroy(driver->session);
 	touch_end(driver->touch);
@@ -493,6 +513,8 @@ static int run(struct driver *driver)
 		r = make_upload(driver);
 	if (!r)
 		r = make_world(driver);
+	if (!r)
+		r = open_spool(driver);
 	if (!r)
 		r = make_engine(driver);
 	if (!r)

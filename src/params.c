@@ -345,6 +345,11 @@ int params_set_image_url(struct params *params, const char *url)
 	return json_object_set_new(params->values, "image_url", json_string(url)) ? -ENOMEM : 0;
 }
 
+void params_clear_image_url(struct params *params)
+{
+	json_object_del(params->values, "image_url");
+}
+
 bool params_has_seed(const struct params *params)
 {
 	return json_object_get(params->values, "seed") != NULL;

@@ -71,6 +71,9 @@ const char *params_image_url(const struct params *params);
 /* 0, -ENOMEM, or -EINVAL for what params_check_url() refuses. */
 int params_set_image_url(struct params *params, const char *url);
 
+/* Takes image_url away. */
+void params_clear_image_url(struct params *params);
+
 bool params_has_seed(const struct params *params);
 /* 0 when it is not set. */
 long long params_seed(const struct params *params);

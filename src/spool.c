@@ -27,7 +27,7 @@
 
 struct spool {
 	char *path;
-	int dir;
+	int dir; /* -1: it is not there yet; set under the lock */
 	pthread_mutex_t lock;
 	void *sealed; /* of tsearch(3) */
 	uint64_t created;
@@ -48,6 +48,19 @@ static int by_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
+static int open_dir(struct spool *spool)
+{
+	spool->dir = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return spool->dir < 0 ? -errno : 0;
+}
+
+static int make_dir_locked(struct spool *spool)
+{
+	if (spool->dir >= 0)
+		return 0;
+	return mkdir(spool->path, 0700) && errno != EEXIST ? -errno : open_dir(spool);
+}
+
 int spool_open(const char *dir, struct spool **out)
 {
 	struct spool *spool = calloc(1, sizeof(*spool));
@@ -60,12 +73,10 @@ int spool_open(const char *dir, struct spool **out)
 	spool->path = strdup(dir);
 	if (!spool->path)
 		r = -ENOMEM;
-	else if (mkdir(dir, 0700) && errno != EEXIST)
-		r = -errno;
-	if (r == 0)
-		spool->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && spool->dir < 0)
-		r = -errno;
+	else
+		r = open_dir(spool);
+	if (r == -ENOENT)
+		r = 0;
 	if (r == 0)
 		*out = spool;
 	else
@@ -99,16 +110,19 @@ static struct spool_file *file_new(struct spool *spool)
 int spool_create(struct spool *spool, struct spool_file **out)
 {
 	struct spool_file *file = file_new(spool);
-	int fd;
+	int fd = -1, r;
 
 	if (!file)
 		return -ENOMEM;
 	pthread_mutex_lock(&spool->lock);
+	r = make_dir_locked(spool);
 	snprintf(file->name, sizeof(file->name), "new-%llu", (unsigned long long)++spool->created);
+	if (r == 0)
+		fd = openat(spool->dir, file->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (r == 0 && fd < 0)
+		r = -errno;
 	pthread_mutex_unlock(&spool->lock);
-	fd = openat(spool->dir, file->name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		int r = -errno;
+	if (r < 0) {
 		free(file);
 		return r;
 	}
@@ -147,7 +161,9 @@ int spool_find(struct spool *spool, const char *name, struct spool_file **out)
 	snprintf(file->name, sizeof(file->name), "%s", name);
 	pthread_mutex_lock(&spool->lock);
 	*out = find_locked(spool, file);
-	if (!*out && faccessat(spool->dir, file->name, F_OK, 0))
+	if (!*out && spool->dir < 0)
+		r = -ENOENT;
+	else if (!*out && faccessat(spool->dir, file->name, F_OK, 0))
 		r = -errno;
 	else if (!*out && (r = add_locked(spool, file)) == 0)
 		*out = file;
@@ -425,7 +441,7 @@ int spool_sweep(struct spool *spool)
 	const struct dirent *entry;
 
 	if (!dir)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(dir)) != NULL)
 		sweep_name(spool, entry->d_name);
 	closedir(dir);

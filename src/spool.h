@@ -26,7 +26,7 @@ struct spool_file; /* counted */
 #define SPOOL_SHA256   64
 #define SPOOL_NAME_MAX 80
 
-/* DIR is made with mode 0700 when it is missing; one process at a time uses it (the store's lock
+/* DIR is made with mode 0700 with the first file; one process at a time uses it (the store's lock
  * sees to that). */
 int spool_open(const char *dir, struct spool **out);
 /* Leaves the files that are sealed and have references to the next process. NULL is nothing. */
