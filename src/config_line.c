@@ -169,12 +169,14 @@ static int take_options(struct config *config, const char *list, bool sloppy,
 
 /* argv */
 
+#define LISTS_MAX 64
+
 struct words {
 	bool helper;
 	bool sloppy;
 	const char *word[2];
 	int count;
-	const char *lists[64];
+	const char *lists[LISTS_MAX];
 	int list_count;
 };
 
@@ -216,8 +218,15 @@ static int take_value(struct config *config, struct words *words, int flag, cons
 	}
 	if (flag == 'N')
 		return config_set_string(&config->namespace, value);
-	if (flag == 'o' && words->list_count < 64)
-		words->lists[words->list_count++] = value;
+	if (flag != 'o')
+		return 0;
+	/* One that was passed over in silence might be a budget. */
+	if (words->list_count == LISTS_MAX) {
+		snprintf(error, CONFIG_ERROR_MAX, "more than %d -o: separate options by commas",
+			 LISTS_MAX);
+		return -EINVAL;
+	}
+	words->lists[words->list_count++] = value;
 	return 0;
 }
 

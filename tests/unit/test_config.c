@@ -192,6 +192,27 @@ START_TEST(f_is_fake_for_mount_and_foreground_for_the_program)
 }
 END_TEST
 
+START_TEST(no_option_is_passed_over)
+{
+	static char program[] = "pixal3dfs", source[] = "sandbox", directory[] = "/mnt";
+	static char flag[] = "-o", other[] = "rw", budget[] = "budget=1";
+	char *argv[2 * 100 + 4] = { program, source, directory };
+
+	for (int argc = 3; argc < 2 * 100; argc += 2) {
+		struct config config;
+
+		argv[argc] = flag;
+		argv[argc + 1] = budget;
+		if (config_parse(&config, argc + 2, argv, error) == 0)
+			ck_assert(config.engine.budget.set);
+		else
+			ck_assert_ptr_nonnull(strstr(error, "separate options by commas"));
+		config_release(&config);
+		argv[argc + 1] = other;
+	}
+}
+END_TEST
+
 START_TEST(help_is_an_option_too)
 {
 	static const char *const words[WORDS] = { "mount.pixal3dfs", "sandbox", "/mnt", "-o",
@@ -268,6 +289,7 @@ int main(void)
 	tcase_add_test(tcase, values_arrive);
 	tcase_add_test(tcase, money_arrives);
 	tcase_add_test(tcase, f_is_fake_for_mount_and_foreground_for_the_program);
+	tcase_add_test(tcase, no_option_is_passed_over);
 	tcase_add_test(tcase, help_is_an_option_too);
 	tcase_add_test(tcase, options_of_the_mount_itself_go_on);
 	tcase_add_test(tcase, gateways_have_books_of_their_own);
