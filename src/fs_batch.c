@@ -1,7 +1,7 @@
 /*
  * fs_batch - lists of jobs: one a line, each with its own outcome
  *
- * A batch is remembered as long as the mount by the name of its list, so that new/NAME.error can
+ * A batch is remembered by the name of its list until that is removed, so that new/NAME.error can
  * follow its jobs. What is bought does not depend on that memory: it is in the books, by origin.
  * A writer's close waits for the outcome of all lines.
  */
@@ -109,18 +109,30 @@ static void batch_put(struct fs *fs, struct fs_batch *batch)
 	pthread_mutex_unlock(&fs->batch_lock);
 }
 
-/* BATCH, which does not change any more, is the one of its name from now on. */
-static void remember(struct fs *fs, struct fs_batch *batch)
+static void forget_locked(struct fs *fs, const char *name)
 {
-	pthread_mutex_lock(&fs->batch_lock);
 	for (struct fs_batch **at = &fs->batches, *old; (old = *at) != NULL;) {
-		if (strcmp(old->name, batch->name) != 0) {
+		if (strcmp(old->name, name) != 0) {
 			at = &old->next;
 			continue;
 		}
 		*at = old->next;
 		unref_locked(old);
 	}
+}
+
+void fs_forget_batch(struct fs *fs, const char *name)
+{
+	pthread_mutex_lock(&fs->batch_lock);
+	forget_locked(fs, name);
+	pthread_mutex_unlock(&fs->batch_lock);
+}
+
+/* BATCH, which does not change any more, is the one of its name from now on. */
+static void remember(struct fs *fs, struct fs_batch *batch)
+{
+	pthread_mutex_lock(&fs->batch_lock);
+	forget_locked(fs, batch->name);
 	batch->refs++;
 	batch->next = fs->batches;
 	fs->batches = batch;

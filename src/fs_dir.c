@@ -402,6 +402,8 @@ static int unlink_draft(struct fs *fs, uint64_t parent, const char *name)
 		return -ENOENT;
 	int r = draft_unlink(draft);
 	draft_put(draft);
+	if (node_kind(parent) == NODE_NEW)
+		fs_forget_batch(fs, name);
 	return r;
 }
 

@@ -329,6 +329,8 @@ bool fs_is_list(struct fs *fs, const char *name, uint64_t number);
 void fs_ask_batch(struct fs *fs, const struct fs_ask *ask, struct draft_content *content);
 /* JOB, which a line of a batch asked for, has changed: new/NAME.error tells. */
 void fs_tell_batch(struct fs *fs, const struct job *job);
+/* The list NAME was removed: nothing is told of it any more. */
+void fs_forget_batch(struct fs *fs, const char *name);
 void fs_batches_free(struct fs *fs);
 
 /* fs_park.c - waiting without a thread.

@@ -213,6 +213,20 @@ hold
 await 10 test -s "$M/new/late.jsonl.error"
 named late.jsonl 2
 fired late
+
+# Of a list that was removed meanwhile nothing is told, but by its jobs.
+hold submit.received
+control '{"add_faults": [{"at": "submit", "do": "http", "status": 400, "match": "gone-", "times": 0}]}'
+images gone-1 gone-2 >"$T/gone.jsonl"
+within 10 cp "$T/gone.jsonl" "$M/new/"
+rm "$M/new/gone.jsonl"
+hold
+for i in 1 2; do
+	await 10 file_is "$M/by-name/gone-$i/status" REFUSED
+done
+cp "$T/gone.jsonl" "$M/new/told.jsonl" || :
+await 10 test -s "$M/new/told.jsonl.error" # so what was to be told before is told
+[ ! -e "$M/new/gone.jsonl.error" ] || fail "an error file beside no list"
 driver_stop
 driver_start
 hold submit.received
