@@ -294,6 +294,11 @@ chmod 600 "$M/new/cp.json"
 grep -r image_url "$M/new/" >"$T/grep"
 posts_are $posts "after touch, chmod, an empty append, and grep"
 
+# Nor is what an editor saves unchanged, once it has moved the old file out of the way.
+mv "$M/new/cp.json" "$M/new/cp.json~"
+cp "$T/cp.json" "$M/new/"
+posts_are $posts "after the same beside its backup"
+
 # Names that editors use submit nothing, whatever they hold.
 for name in .dog.json.swp .#dog.json dog.json~ '#dog.json#' 4913 .dog.json.aXb2c3 \
 	.goutputstream-ABC123 sedAbCdEf dog.txt; do

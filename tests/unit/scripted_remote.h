@@ -43,6 +43,7 @@ struct scripted_remote {
 	const unsigned char *object;
 	uint64_t size;
 	const char *etag;
+	const char *next_etag; /* its ETag once the next answer has begun; NULL: the same */
 
 	/* The script. */
 	size_t chunk;      /* bytes of one data() */
@@ -193,6 +194,11 @@ static int scripted_give(struct scripted_remote *s, struct scripted_request *r, 
 			.detail = "",
 		};
 		r->begun = true;
+		scripted_lock(s);
+		if (s->next_etag)
+			s->etag = s->next_etag;
+		s->next_etag = NULL;
+		scripted_unlock(s);
 		return r->pos < r->stop ? r->fetch.begin(r->fetch.arg, &object) : 0;
 	}
 	unsigned char *copy = malloc(len);

@@ -55,6 +55,38 @@ START_TEST(polls_that_fail_are_repeated_and_told)
 }
 END_TEST
 
+/* Also when it says so in an answer that is of no use, and when the answer is none. */
+START_TEST(polls_come_no_sooner_than_the_service_says)
+{
+	static const struct remote_reply later[] = {
+		{ .sent = true,
+		  .http_status = 429,
+		  .retry_after_ms = HOUR,
+		  .body = "",
+		  .detail = "" },
+		{ .sent = true,
+		  .http_status = 503,
+		  .retry_after_ms = HOUR,
+		  .body = "",
+		  .detail = "" },
+		{ .fault = REMOTE_CUT,
+		  .sent = true,
+		  .http_status = 503,
+		  .retry_after_ms = HOUR,
+		  .body = "",
+		  .detail = "cut" },
+	};
+
+	accepted_job();
+	reply(next_poll(), &later[_i]);
+	pass(HOUR - 1000);
+	ck_assert_ptr_null(take_call(CALL_STATUS));
+	pass(HOUR / 10 + 1000);
+	answer(next_call(CALL_STATUS), 200, RUNNING);
+	ck_assert_ptr_nonnull(sim.calls = next_poll());
+}
+END_TEST
+
 START_TEST(polls_cannot_begin)
 {
 	uint64_t number = accepted_job();
@@ -433,6 +465,7 @@ static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, only_news_is_written);
 	tcase_add_loop_test(tcase, polls_that_fail_are_repeated_and_told, 0, 4);
+	tcase_add_loop_test(tcase, polls_come_no_sooner_than_the_service_says, 0, 3);
 	tcase_add_test(tcase, polls_cannot_begin);
 	tcase_add_loop_test(tcase, bad_ends, 0, 4);
 	tcase_add_test(tcase, no_storm_after_a_restart);

@@ -322,6 +322,50 @@ START_TEST(changed_object_of_unknown_etag)
 }
 END_TEST
 
+/* Both were asked for before an answer had told the ETag. */
+START_TEST(versions_of_unknown_etag_do_not_mix)
+{
+	struct reader early, late;
+
+	source.etag = NULL;
+	open_output();
+	SCRIPT(hold_all = true);
+	SCRIPT(next_etag = "\"two\"");
+	start_reader(&early, 0, 100);
+	start_reader(&late, 12 * MIB, 100);
+	SCRIPT(hold_all = false);
+	finish_failed(&late, -EIO);
+	finish_failed(&early, -EIO);
+	ck_assert_ptr_nonnull(strstr(why, "stale"));
+	ck_assert_int_eq(failure, OUTPUT_CHANGED);
+}
+END_TEST
+
+static const struct {
+	int offset; /* of the byte in the header that is another */
+	const char *why;
+} headers[] = {
+	{ 3, "does not begin like a GLB" },
+	{ 4, "glTF version 3, not 2" },
+	{ 8, "its header says 25178168 bytes, the server 25178169" },
+	{ 11, "its header says 8400953 bytes" },
+};
+
+START_TEST(a_wrong_header_is_no_model)
+{
+	static unsigned char other[SIZE];
+
+	open_output();
+	fill(other, SIZE, 1);
+	other[headers[_i].offset] ^= 1;
+	SCRIPT(object = other);
+	fail_read(0, 100, -EIO);
+	ck_assert_msg(strstr(why, headers[_i].why) != NULL, "%s", why);
+	ck_assert_int_eq(failure, OUTPUT_DAMAGED);
+	ck_assert_uint_eq(output_cached(out), 0);
+}
+END_TEST
+
 START_TEST(damaged_once)
 {
 	open_output();
@@ -523,6 +567,8 @@ int main(void)
 	tcase_add_test(tc, cancel_races_with_wake);
 	tcase_add_test(tc, changed_object);
 	tcase_add_test(tc, changed_object_of_unknown_etag);
+	tcase_add_test(tc, versions_of_unknown_etag_do_not_mix);
+	tcase_add_loop_test(tc, a_wrong_header_is_no_model, 0, sizeof(headers) / sizeof(*headers));
 	tcase_add_test(tc, damaged_once);
 	tcase_add_loop_test(tc, damaged_twice, 1, 14);
 	tcase_add_test(tc, forgotten_while_read);

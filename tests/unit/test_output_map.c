@@ -2,7 +2,8 @@
  * output's files: what survives a restart, a damaged file and a power cut.
  *
  * fdatasync, fsync and renameat of this program keep a model of the disk: the data file as of its
- * last sync, and the map as of its last rename. A power cut leaves exactly that.
+ * last sync, and the map as of its last rename, before which it must have been synced, and after
+ * which its directory. A power cut leaves exactly that.
  */
 #include "output.h"
 #include "output_fixture.h"
@@ -18,6 +19,8 @@
 /* The model; written by the cache's thread, read when that has ended. */
 static unsigned char disk[SIZE];
 static char durable_map[4096];
+static struct stat synced;   /* the file that was synced last, as it was then */
+static bool rename_is_loose; /* the directory was not synced since */
 static int sync_error;
 static sem_t *sync_begun, *sync_may_go_on; /* not NULL: a sync of data waits */
 static atomic_int renames_left = -1;       /* 0: power is off, the model does not change any more */
@@ -40,7 +43,13 @@ static int model_sync(int fd)
 		errno = sync_error;
 		return -1;
 	}
-	if (renames_left && fstat(fd, &st) == 0 && st.st_size == (off_t)SIZE) {
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (S_ISDIR(st.st_mode))
+		rename_is_loose = false;
+	else
+		synced = st;
+	if (renames_left && st.st_size == (off_t)SIZE) {
 		ck_assert_int_eq(pread(fd, disk, SIZE, 0), (ssize_t)SIZE);
 		if (sync_begun) {
 			sem_post(sync_begun);
@@ -65,7 +74,12 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	char map[sizeof(durable_map)] = "";
 	int fd = openat(from_dir, from, O_RDONLY);
+	struct stat st;
 
+	ck_assert(!rename_is_loose);
+	rename_is_loose = true;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	ck_assert(st.st_ino == synced.st_ino && st.st_size == synced.st_size);
 	ck_assert_int_gt(read(fd, map, sizeof(map) - 1), 0);
 	close(fd);
 	if (renames_left) {
@@ -358,6 +372,23 @@ START_TEST(map_that_lies)
 	open_cache();
 	open_output();
 	ck_assert_uint_eq(output_cached(out), forged[_i].cached);
+	read_all();
+}
+END_TEST
+
+/* A range that the data has not: only the map's sum can tell. */
+START_TEST(one_wrong_letter_in_a_map)
+{
+	char map[4096];
+
+	read_a_part();
+	close_cache();
+	size_t len = read_file(path("map"), map, sizeof(map));
+	map[len - 2] ^= 1;
+	write_file(path("map"), map, len);
+	open_cache();
+	open_output();
+	ck_assert_uint_eq(output_cached(out), 0);
 	read_all();
 }
 END_TEST
@@ -790,6 +821,7 @@ int main(void)
 	tcase_add_test(tc, failed_sync_keeps_nothing);
 	tcase_add_test(tc, damaged_map);
 	tcase_add_loop_test(tc, map_that_lies, 0, 17);
+	tcase_add_test(tc, one_wrong_letter_in_a_map);
 	tcase_add_test(tc, map_of_an_older_version);
 	tcase_add_test(tc, whole_is_hashed_once);
 	tcase_add_loop_test(tc, whole_of_uncertain_fate_is_hashed_again, 0, 3);

@@ -85,10 +85,13 @@ END_TEST
 START_TEST(delays_are_spread)
 {
 	struct sched_policy policy = sched_policy_default();
-	int64_t poll = sched_poll_delay(&policy, 0, 0, -1, 1);
-	int64_t retry = sched_retry_delay(&policy, 1, 60000, 1);
-	ck_assert_int_ne(poll, sched_poll_delay(&policy, 0, 0, -1, 2));
-	ck_assert_int_ne(retry, sched_retry_delay(&policy, 1, 60000, 2));
+	static const int64_t retry_after[] = { -1, 60000 };
+	for (int i = 0; i < ROWS(retry_after); i++) {
+		ck_assert_int_ne(sched_poll_delay(&policy, 0, 0, retry_after[i], 1),
+				 sched_poll_delay(&policy, 0, 0, retry_after[i], 2));
+		ck_assert_int_ne(sched_retry_delay(&policy, 1, retry_after[i], 1),
+				 sched_retry_delay(&policy, 1, retry_after[i], 2));
+	}
 }
 END_TEST
 
