@@ -72,6 +72,14 @@ params "$T/params.json" "$url"
 mkdir "$M/empty"
 rm -r "$M/empty"
 
+# What was refused of one file is over once the job is submitted.
+mkdir "$M/mended"
+refuses bash -c "echo '{\"textur_size\": 1024}' >'$M/mended/params.json'"
+matches "$(cat "$M/mended/error")" 'did you mean texture_size' "the error of a draft"
+echo "$url" >"$M/mended/image_url"
+submitted mended
+[ ! -e "$M/mended/error" ] || fail "a refusal outlives the submission: $(cat "$M/mended/error")"
+
 # A submitted job is not overwritten, and nothing is sent again.
 refuses cp "$T/params.json" "$M/complete/"
 matches "$(cat "$T/refused")" 'Read-only file system' "cp over a submitted job"

@@ -132,7 +132,7 @@ START_TEST(the_next_process_takes_over)
 {
 	struct spool_file *kept = make("hello"), *lost = make("lost"), *found;
 
-	static struct spool_file *half; /* as if its process had died */
+	static struct spool_file *volatile half; /* as if its process had died */
 
 	half = make("half");
 	ck_assert_ptr_null(spool_name(half));
