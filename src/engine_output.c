@@ -72,11 +72,9 @@ static size_t unknown_sizes(const struct job_output *outputs, size_t count)
 	return unknown;
 }
 
-/* No ETag contradicts nothing. */
 static bool same_object(const struct job_output *old, const struct job_output *new)
 {
-	return old->size == new->size &&
-	       (!new->etag || (old->etag && strcmp(old->etag, new->etag) == 0));
+	return old->size == new->size &&remote_same_object(old->etag, new->etag);
 }
 
 static uint16_t next_version(const struct job_output *old, const struct job_output *new)

@@ -26,6 +26,9 @@
 #define RECEIVE_BUFFER (512 * 1024L)
 #define ETAG_MAX       1024
 #define STRAIGHT       (32 * 1024)
+/* An object may be written twice in a second, and dates of two clocks differ by more; a server that
+ * knows no date says the present one (RFC 9110 section 8.8.2.2). */
+#define SETTLED_S 60
 
 #define COUNT_MAX (1024LL << 20)
 
@@ -93,18 +96,6 @@ static bool is_strong_etag(const char *etag)
 	return true;
 }
 
-/* Proxies make strong tags weak: those are compared by what is in the quotes. */
-static bool same_etag(const char *known, const char *now)
-{
-	if (!known || !now)
-		return true;
-	if (!strncmp(known, "W/", 2))
-		known += 2;
-	if (!strncmp(now, "W/", 2))
-		now += 2;
-	return !strcmp(known, now);
-}
-
 static bool is_encoded(struct request *request)
 {
 	const char *encoding = http_answer_header(request, "Content-Encoding");
@@ -112,10 +103,38 @@ static bool is_encoded(struct request *request)
 	return encoding && *encoding && strcasecmp(encoding, "identity");
 }
 
+static const char *etag_of(struct request *request)
+{
+	const char *etag = http_answer_header(request, "ETag");
+	bool weak = etag && !strncmp(etag, "W/", 2);
+
+	return is_strong_etag(weak ? etag + 2 : etag) ? etag : NULL;
+}
+
+/* The date of an object that was not changed just now; NULL: it may have been, or there is none. */
+static const char *settled_date_of(struct request *request)
+{
+	const char *modified = http_answer_header(request, "Last-Modified");
+	const char *date = http_answer_header(request, "Date");
+	time_t then = modified ? curl_getdate(modified, NULL) : -1;
+	time_t now = date ? curl_getdate(date, NULL) : -1;
+
+	return then >= 0 && now >= 0 && now - then >= SETTLED_S ? modified : NULL;
+}
+
+/* Does the answer tell that its object is another one than that of KNOWN? */
+static bool is_another(struct request *request, const char *known)
+{
+	const char *etag = etag_of(request);
+
+	return !remote_same_object(known,
+				   etag ? etag : http_answer_header(request, "Last-Modified"));
+}
+
 /* Fills in what the answer's headers say of the whole object. */
 static void describe(struct request *request, long http_status, struct remote_object *object)
 {
-	const char *etag = http_answer_header(request, "ETag");
+	const char *etag = etag_of(request);
 	const char *ranges = http_answer_header(request, "Accept-Ranges");
 	const char *range = http_answer_header(request, "Content-Range");
 	const char *modified = http_answer_header(request, "Last-Modified");
@@ -124,7 +143,7 @@ static void describe(struct request *request, long http_status, struct remote_ob
 
 	object->http_status = http_status;
 	object->size = -1;
-	object->etag = is_strong_etag(etag) ? etag : NULL;
+	object->etag = etag ? etag : settled_date_of(request);
 	object->media_type = http_answer_header(request, "Content-Type");
 	object->mtime_s = modified ? (int64_t)curl_getdate(modified, NULL) : -1;
 	object->ranges = ranges && !strcasecmp(ranges, "bytes");
@@ -295,8 +314,8 @@ static size_t check_answer(struct fetch *fetch, long http_status)
 	describe(request, http_status, &fetch->object);
 	if (is_encoded(request))
 		return changed(request, encoded);
-	if (!same_etag(ask->etag, http_answer_header(request, "ETag")))
-		return changed(request, "the object has another ETag than before");
+	if (is_another(request, ask->etag))
+		return changed(request, "the object has another ETag or date than before");
 	fetch->at = 0;
 	fetch->end = size;
 	if (http_status == 206 &&

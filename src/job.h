@@ -63,7 +63,7 @@ struct job_output {
 	char *url;
 	char *name;       /* "output.glb", "output-2.glb", ... */
 	char *media_type; /* as the CDN or the service gave it; NULL: unknown */
-	char *etag;       /* NULL: the CDN gave none */
+	char *etag;       /* as remote_object has it; NULL: the CDN gave none */
 	char *sha256;     /* of all its bytes, in hexadecimal; NULL: they never were all here */
 	int64_t size;     /* bytes; -1 until known: the file is not there before */
 	int64_t mtime_ms; /* Last-Modified, or the job's end */

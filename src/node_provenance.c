@@ -21,6 +21,13 @@ static void set_time(json_t *object, const char *key, int64_t wall_ms)
 	set_text(object, key, wall_ms ? job_time(wall_ms, time) : NULL);
 }
 
+/* Where there is none an output is known by a date, which `modified` says. */
+static const char *etag_of(const struct job_output *output)
+{
+	size_t len = output->etag ? strlen(output->etag) : 0;
+	return len && output->etag[len - 1] == '"' ? output->etag : NULL;
+}
+
 static json_t *output_object(const struct job_output *output)
 {
 	json_t *object = json_object();
@@ -29,7 +36,7 @@ static json_t *output_object(const struct job_output *output)
 	json_object_set_new(object, "size",
 			    output->size < 0 ? json_null() : json_integer(output->size));
 	set_text(object, "media_type", output->media_type);
-	set_text(object, "etag", output->etag);
+	set_text(object, "etag", etag_of(output));
 	set_time(object, "modified", output->mtime_ms);
 	set_text(object, "sha256", output->sha256);
 	return object;

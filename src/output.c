@@ -150,8 +150,7 @@ struct output *output_find_locked(struct output_cache *cache, uint64_t job, unsi
 
 bool output_same_locked(const struct output *output, const struct output_source *source)
 {
-	return output->size == source->size &&
-	       (!source->etag || (output->etag && !strcmp(output->etag, source->etag)));
+	return output->size == source->size && remote_same_object(output->etag, source->etag);
 }
 
 bool output_set_url_locked(struct output *output, const char *url)

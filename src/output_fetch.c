@@ -176,7 +176,7 @@ static int begin_locked(struct download *d, const struct remote_object *object)
 	/* The ETag was not known when this was asked: the first answer sets it. */
 	if (!o->etag && object->etag)
 		o->etag = strdup(object->etag);
-	d->changed = (object->etag && o->etag && strcmp(object->etag, o->etag) != 0) ||
+	d->changed = !remote_same_object(object->etag, o->etag) ||
 		     (object->size >= 0 && (uint64_t)object->size != o->size);
 	if (d->changed)
 		return -1;

@@ -107,7 +107,7 @@ static char *take_line(char **text, const char *key)
 static bool same_etag(struct output *output, const char *etag)
 {
 	if (output->etag)
-		return strcmp(output->etag, etag) == 0;
+		return *etag && remote_same_object(output->etag, etag);
 	output->etag = *etag ? strdup(etag) : NULL;
 	return output->etag || !*etag;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
 static const struct {
 	const char *name;
@@ -32,6 +33,24 @@ static const struct {
 	{ 403, EACCES }, { 408, ETIMEDOUT },    { 413, EINVAL },
 	{ 415, EINVAL }, { 422, EINVAL },       { 429, EBUSY },
 };
+
+/* What is in the quotes of an ETag, with them; NULL: it is none. */
+static const char *opaque_tag(const char *etag)
+{
+	if (strncmp(etag, "W/", 2) == 0)
+		etag += 2;
+	return *etag == '"' ? etag : NULL;
+}
+
+bool remote_same_object(const char *a, const char *b)
+{
+	if (!a || !b)
+		return true;
+	const char *tag_a = opaque_tag(a), *tag_b = opaque_tag(b);
+	if (!tag_a != !tag_b)
+		return true;
+	return strcmp(tag_a ? tag_a : a, tag_b ? tag_b : b) == 0;
+}
 
 static int status_errno(long http_status)
 {

@@ -56,10 +56,13 @@ struct remote_reply {
 struct remote_object {
 	enum remote_fault fault;
 	long http_status;
-	int64_t size;           /* whole object, bytes; -1: unknown */
-	int64_t start;          /* fetch: offset of the first byte that follows */
-	bool ranges;            /* the server serves ranges */
-	const char *etag;       /* strong one, as it came with its quotes; NULL: none */
+	int64_t size;  /* whole object, bytes; -1: unknown */
+	int64_t start; /* fetch: offset of the first byte that follows */
+	bool ranges;   /* the server serves ranges */
+	/* What tells the object from another one, the best that came: a strong ETag with its
+	 * quotes, a weak one with its W/, a Last-Modified that is no moment of the answer itself;
+	 * NULL: none. Compare it with remote_same_object() only. */
+	const char *etag;
 	const char *media_type; /* NULL: none */
 	int64_t mtime_s;        /* Last-Modified, Unix time; -1: none */
 	const char *detail;     /* as above */
@@ -82,7 +85,7 @@ struct remote_fetch {
 	uint64_t start;   /* first byte wanted */
 	uint64_t end;     /* one past the last; the whole object's size at most */
 	uint64_t size;    /* whole object's size: another one is REMOTE_CHANGED */
-	const char *etag; /* NULL: not known; else another one is REMOTE_CHANGED */
+	const char *etag; /* as remote_object has it; of another object: REMOTE_CHANGED */
 	/* The answer is good; bytes follow from OBJECT->start, which is 0 when the server ignored
 	 * the range. Not 0: stop. */
 	int (*begin)(void *arg, const struct remote_object *object);
@@ -134,6 +137,10 @@ struct remote {
 	/* The network thread calls the engine's tick soon. */
 	void (*wake)(void *ctx);
 };
+
+/* May A and B, as remote_object.etag has them, be of one object? Where they are not of a kind, or
+ * one is not known, yes. Proxies make strong ETags weak: what is in the quotes counts. */
+bool remote_same_object(const char *a, const char *b);
 
 /* The only place where a remote error becomes an errno (DESIGN section 3): positive, for a fault or
  * an HTTP status (FAULT is REMOTE_OK); 0 for a 2xx. */

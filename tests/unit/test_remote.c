@@ -45,6 +45,30 @@ START_TEST(every_error_has_an_errno)
 }
 END_TEST
 
+static const struct {
+	const char *a, *b;
+	bool same;
+} pairs[] = {
+	{ "\"1\"", "\"1\"", true },
+	{ "\"1\"", "\"2\"", false },
+	{ "\"1\"", "W/\"1\"", true },
+	{ "W/\"1\"", "W/\"1\"", true },
+	{ "W/\"1\"", "W/\"2\"", false },
+	{ "Wed, 20 May 2026 13:17:32 GMT", "Wed, 20 May 2026 13:17:32 GMT", true },
+	{ "Wed, 20 May 2026 13:17:32 GMT", "Wed, 20 May 2026 13:17:33 GMT", false },
+	{ "Wed, 20 May 2026 13:17:32 GMT", "W/\"1\"", true },
+	{ "\"1\"", NULL, true },
+	{ NULL, NULL, true },
+};
+#define PAIRS (int)(sizeof(pairs) / sizeof(pairs[0]))
+
+START_TEST(objects_are_told_apart_by_what_both_have)
+{
+	ck_assert_int_eq(remote_same_object(pairs[_i].a, pairs[_i].b), pairs[_i].same);
+	ck_assert_int_eq(remote_same_object(pairs[_i].b, pairs[_i].a), pairs[_i].same);
+}
+END_TEST
+
 START_TEST(fault_names_are_there_and_differ)
 {
 	for (int i = REMOTE_OK; i <= REMOTE_CHANGED; i++) {
@@ -63,6 +87,7 @@ int main(void)
 	TCase *tcase = tcase_create("remote");
 	tcase_add_loop_test(tcase, every_error_has_an_errno, 0,
 			    (int)(sizeof rows / sizeof rows[0]));
+	tcase_add_loop_test(tcase, objects_are_told_apart_by_what_both_have, 0, PAIRS);
 	tcase_add_test(tcase, fault_names_are_there_and_differ);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
