@@ -5,8 +5,9 @@
 //
 // MODULES has node_modules. In DIRECTORY: `port` once it serves, `log` with METHOD PATH STATUS BYTES DIGEST
 // for each request that has ended (DIGEST: right, wrong or - ; STATUS 0: it was cut). While there is a file
-// `hold` there, PUTs stop in their middle (and `held` has one line for each); with `cut` the next one is cut there,
-// and the file is gone. Its clock is SECONDS ahead.
+// `hold` there, PUTs stop in their middle, with `hold-answer` when the object is there and they are not answered yet
+// (`held` has one line for each that has stopped); with `cut` the next one is cut in its middle, and the file is
+// gone. Its clock is SECONDS ahead.
 "use strict";
 const [modules, directory, bucket, id, secret, skew = "0"] = process.argv.slice(2);
 
@@ -30,24 +31,28 @@ require(`${s3rver}/models/account.js`).DUMMY_ACCOUNT.createKeyPair(id, secret);
 const at = (name) => `${directory}/${name}`;
 const MIDDLE = 65536;
 
+function whenGone(name, goOn) {
+	fs.appendFileSync(at("held"), `${name}\n`);
+	const timer = setInterval(() => {
+		if (fs.existsSync(at(name))) return;
+		clearInterval(timer);
+		goOn();
+	}, 20);
+}
+
 function holdOrCut(request) {
 	if (fs.existsSync(at("cut"))) {
 		fs.unlinkSync(at("cut"));
 		request.socket.destroy();
 	} else if (fs.existsSync(at("hold"))) {
 		request.socket.pause();
-		fs.appendFileSync(at("held"), "held\n");
-		const timer = setInterval(() => {
-			if (fs.existsSync(at("hold"))) return;
-			clearInterval(timer);
-			request.socket.resume();
-		}, 20);
+		whenGone("hold", () => request.socket.resume());
 	}
 }
 
-function watch(request, response) {
+// Its body, as it comes: there may be no other reader of the stream.
+function hashBody(request) {
 	const hash = crypto.createHash("sha256");
-	const said = request.headers["x-amz-content-sha256"];
 	const push = request.push;
 	let bytes = 0;
 	request.push = function (chunk, ...rest) {
@@ -59,10 +64,24 @@ function watch(request, response) {
 		}
 		return push.call(this, chunk, ...rest);
 	};
+	return () => [bytes, hash.digest("hex")];
+}
+
+function watch(request, response) {
+	const body = hashBody(request);
+	const end = response.end;
+	response.end = function (...args) {
+		if (request.method === "PUT" && fs.existsSync(at("hold-answer")))
+			whenGone("hold-answer", () => end.apply(this, args));
+		else end.apply(this, args);
+		return this;
+	};
 	response.on("close", () => {
-		const digest = /^[0-9a-f]{64}$/.test(said) ? (hash.digest("hex") === said ? "right" : "wrong") : "-";
+		const [bytes, digest] = body();
+		const said = request.headers["x-amz-content-sha256"];
+		const right = /^[0-9a-f]{64}$/.test(said) ? (digest === said ? "right" : "wrong") : "-";
 		const status = response.writableFinished ? response.statusCode : 0;
-		fs.appendFileSync(at("log"), `${request.method} ${request.url.split("?")[0]} ${status} ${bytes} ${digest}\n`);
+		fs.appendFileSync(at("log"), `${request.method} ${request.url.split("?")[0]} ${status} ${bytes} ${right}\n`);
 	});
 }
 
