@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include "text.h"
 #include "url.h"
 
 #include <ctype.h>
@@ -57,26 +58,16 @@ char *api_gateway(const char *source, char *error, size_t error_size)
 	return gateway;
 }
 
-__attribute__((format(printf, 1, 2))) static char *format(const char *fmt, ...)
-{
-	char *text;
-	va_list args;
-	va_start(args, fmt);
-	int len = vasprintf(&text, fmt, args);
-	va_end(args);
-	return len < 0 ? NULL : text;
-}
-
 char *api_submit_url(const char *gateway)
 {
-	return format("%s/pixal3d/v1/pixal3d-request", gateway);
+	return text_format("%s/pixal3d/v1/pixal3d-request", gateway);
 }
 
 char *api_status_url(const char *gateway, const char *request_id, const char *polling_url)
 {
 	if (polling_url && api_same_origin(gateway, polling_url))
 		return strdup(polling_url);
-	return format("%s/v2/requests/status/%s", gateway, request_id);
+	return text_format("%s/v2/requests/status/%s", gateway, request_id);
 }
 
 bool api_same_origin(const char *gateway, const char *url)
@@ -188,7 +179,7 @@ static char *explain(const json_t *object, int *r)
 			free(more);
 		return only;
 	}
-	char *both = format("%s: %s", title, more);
+	char *both = text_format("%s: %s", title, more);
 	if (!both)
 		*r = -ENOMEM;
 	free(title);
@@ -346,7 +337,7 @@ bool api_callback_base_allowed(const char *gateway, const char *base)
 
 char *api_callback_url(const char *base, uint64_t number, const char *token)
 {
-	return format("%s/%" PRIu64 "-%s", base, number, token);
+	return text_format("%s/%" PRIu64 "-%s", base, number, token);
 }
 
 bool api_callback_target(const char *path, uint64_t *number, char token[API_TOKEN_LEN + 1])
@@ -462,6 +453,6 @@ char *api_output_name(size_t index, const char *media_type, const char *url)
 	const char *extension = media_type ? extension_of_type(media_type) : NULL;
 	if (!extension)
 		extension = url && extension_of_url(url, buf) ? buf : "bin";
-	return index ? format("output-%zu.%s", index + 1, extension)
-		     : format("output.%s", extension);
+	return index ? text_format("output-%zu.%s", index + 1, extension)
+		     : text_format("output.%s", extension);
 }

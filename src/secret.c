@@ -1,5 +1,7 @@
 #include "secret.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,6 +88,5 @@ void secret_take_variable(const char *name, char *out, size_t size)
 
 char *secret_path(const char *dir, const char *name)
 {
-	char *path;
-	return !dir || asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+	return dir ? text_format("%s/%s", dir, name) : NULL;
 }

@@ -1,8 +1,9 @@
 #include "sigv4.h"
 
+#include "text.h"
+
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,17 +21,6 @@ struct scope {
 	char day[sizeof("20130524")];
 	char *text; /* "20130524/us-east-1/s3/aws4_request"; NULL: no memory */
 };
-
-/* Heap; NULL: no memory, or an argument that had none. */
-__attribute__((format(printf, 1, 2))) static char *format(const char *fmt, ...)
-{
-	char *text;
-	va_list args;
-	va_start(args, fmt);
-	int len = vasprintf(&text, fmt, args);
-	va_end(args);
-	return len < 0 ? NULL : text;
-}
 
 static void wipe(char *text)
 {
@@ -75,7 +65,7 @@ static struct scope make_scope(const struct sigv4 *sign)
 	gmtime_r(&now, &tm);
 	strftime(scope.time, sizeof(scope.time), "%Y%m%dT%H%M%SZ", &tm);
 	strftime(scope.day, sizeof(scope.day), "%Y%m%d", &tm);
-	scope.text = format("%s/%s/s3/aws4_request", scope.day, sign->region);
+	scope.text = text_format("%s/%s/s3/aws4_request", scope.day, sign->region);
 	return scope;
 }
 
@@ -87,7 +77,7 @@ static bool hmac(const void *key, size_t key_len, const char *text, unsigned cha
 
 static bool signing_key(const struct sigv4 *sign, const char *day, unsigned char key[DIGEST])
 {
-	char *secret = format("AWS4%s", sign->secret);
+	char *secret = text_format("AWS4%s", sign->secret);
 	bool ok = secret && hmac(secret, strlen(secret), day, key) &&
 		  hmac(key, DIGEST, sign->region, key) && hmac(key, DIGEST, "s3", key) &&
 		  hmac(key, DIGEST, "aws4_request", key);
@@ -104,7 +94,7 @@ static bool sign_request(const struct sigv4 *sign, const struct scope *scope, ch
 	if (canonical && scope->text &&
 	    EVP_Digest(canonical, strlen(canonical), digest, NULL, EVP_sha256(), NULL)) {
 		hexadecimal(digest, out);
-		text = format(ALGORITHM "\n%s\n%s\n%s", scope->time, scope->text, out);
+		text = text_format(ALGORITHM "\n%s\n%s\n%s", scope->time, scope->text, out);
 	}
 	bool ok = text && signing_key(sign, scope->day, key) && hmac(key, DIGEST, text, digest);
 	if (ok)
@@ -121,13 +111,14 @@ static char *canonical_headers(const struct sigv4 *sign, const struct scope *sco
 			       const struct sigv4_request *request, const char *names)
 {
 	const char *type = request->content_type;
-	return format("%s\n%s\n%s\n"
-		      "%s%s%shost:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n%s%s%s\n"
-		      "%s\n%s",
-		      request->method, request->path, request->query, type ? "content-type:" : "",
-		      type ? type : "", type ? "\n" : "", request->host, request->sha256,
-		      scope->time, *sign->token ? "x-amz-security-token:" : "", sign->token,
-		      *sign->token ? "\n" : "", names, request->sha256);
+	return text_format("%s\n%s\n%s\n"
+			   "%s%s%shost:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n%s%s%s\n"
+			   "%s\n%s",
+			   request->method, request->path, request->query,
+			   type ? "content-type:" : "", type ? type : "", type ? "\n" : "",
+			   request->host, request->sha256, scope->time,
+			   *sign->token ? "x-amz-security-token:" : "", sign->token,
+			   *sign->token ? "\n" : "", names, request->sha256);
 }
 
 char *sigv4_headers(const struct sigv4 *sign, const struct sigv4_request *request)
@@ -138,13 +129,13 @@ char *sigv4_headers(const struct sigv4 *sign, const struct sigv4_request *reques
 	snprintf(names, sizeof(names), "%shost;x-amz-content-sha256;x-amz-date%s",
 		 type ? "content-type;" : "", *sign->token ? ";x-amz-security-token" : "");
 	if (sign_request(sign, &scope, canonical_headers(sign, &scope, request, names), signature))
-		lines = format("x-amz-date: %s\nx-amz-content-sha256: %s\n%s%s%s%s%s%s"
-			       "Authorization: " ALGORITHM
-			       " Credential=%s/%s, SignedHeaders=%s, Signature=%s\n",
-			       scope.time, request->sha256, type ? "Content-Type: " : "",
-			       type ? type : "", type ? "\n" : "",
-			       *sign->token ? "x-amz-security-token: " : "", sign->token,
-			       *sign->token ? "\n" : "", sign->id, scope.text, names, signature);
+		lines = text_format(
+			"x-amz-date: %s\nx-amz-content-sha256: %s\n%s%s%s%s%s%s"
+			"Authorization: " ALGORITHM
+			" Credential=%s/%s, SignedHeaders=%s, Signature=%s\n",
+			scope.time, request->sha256, type ? "Content-Type: " : "", type ? type : "",
+			type ? "\n" : "", *sign->token ? "x-amz-security-token: " : "", sign->token,
+			*sign->token ? "\n" : "", sign->id, scope.text, names, signature);
 	free(scope.text);
 	return lines;
 }
@@ -153,14 +144,15 @@ char *sigv4_headers(const struct sigv4 *sign, const struct sigv4_request *reques
 
 static char *presign_query(const struct sigv4 *sign, const struct scope *scope, unsigned lifetime_s)
 {
-	char *plain = scope->text ? format("%s/%s", sign->id, scope->text) : NULL;
+	char *plain = scope->text ? text_format("%s/%s", sign->id, scope->text) : NULL;
 	char *credential = plain ? encode(plain, "") : NULL, *token = encode(sign->token, "");
 	char *query = NULL;
 	if (credential && token)
-		query = format("X-Amz-Algorithm=" ALGORITHM "&X-Amz-Credential=%s&X-Amz-Date=%s"
-			       "&X-Amz-Expires=%u%s%s&X-Amz-SignedHeaders=host",
-			       credential, scope->time, lifetime_s,
-			       *token ? "&X-Amz-Security-Token=" : "", token);
+		query = text_format("X-Amz-Algorithm=" ALGORITHM
+				    "&X-Amz-Credential=%s&X-Amz-Date=%s"
+				    "&X-Amz-Expires=%u%s%s&X-Amz-SignedHeaders=host",
+				    credential, scope->time, lifetime_s,
+				    *token ? "&X-Amz-Security-Token=" : "", token);
 	free(plain);
 	free(credential);
 	free(token);
@@ -174,10 +166,10 @@ char *sigv4_presign(const struct sigv4 *sign, const char *host, const char *path
 	struct scope scope = make_scope(sign);
 	char *query = presign_query(sign, &scope, lifetime_s);
 	if (query)
-		canonical = format("GET\n%s\n%s\nhost:%s\n\nhost\nUNSIGNED-PAYLOAD", path, query,
-				   host);
+		canonical = text_format("GET\n%s\n%s\nhost:%s\n\nhost\nUNSIGNED-PAYLOAD", path,
+					query, host);
 	if (sign_request(sign, &scope, canonical, signature))
-		signed_query = format("%s&X-Amz-Signature=%s", query, signature);
+		signed_query = text_format("%s&X-Amz-Signature=%s", query, signature);
 	free(query);
 	free(scope.text);
 	return signed_query;

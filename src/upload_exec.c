@@ -8,6 +8,7 @@
  * The receipt is a digest of the command, the end of the URL's life, and the URL: another command
  * is asked anew.
  */
+#include "text.h"
 #include "upload_internal.h"
 
 #include <errno.h>
@@ -76,9 +77,7 @@ static int64_t clock_ms(clockid_t clock)
 
 static char *write_receipt(const struct exec *exec, const char *url, int64_t expires_ms)
 {
-	char *receipt;
-	return asprintf(&receipt, "%s %" PRId64 " %s", exec->digest, expires_ms, url) < 0 ? NULL
-											  : receipt;
+	return text_format("%s %" PRId64 " %s", exec->digest, expires_ms, url);
 }
 
 /* The URL in it, while it is good for long enough and this command's. NULL: ask the command. */
@@ -329,11 +328,8 @@ static struct task *new_task(const struct publish_image *image)
 		return NULL;
 	task->image = strdup(image->path);
 	task->receipt = image->receipt ? strdup(image->receipt) : NULL;
-	if (asprintf(&task->variables[0], "PIXAL3DFS_NAME=%s.%s", image->sha256, image->extension) <
-	    0)
-		task->variables[0] = NULL;
-	else if (asprintf(&task->variables[1], "PIXAL3DFS_MEDIA_TYPE=%s", image->media_type) < 0)
-		task->variables[1] = NULL;
+	task->variables[0] = text_format("PIXAL3DFS_NAME=%s.%s", image->sha256, image->extension);
+	task->variables[1] = text_format("PIXAL3DFS_MEDIA_TYPE=%s", image->media_type);
 	if (task->image && task->variables[0] && task->variables[1] &&
 	    (task->receipt || !image->receipt))
 		return task;
@@ -401,9 +397,8 @@ static void free_exec(void *ctx)
 /* What a shell would not read as anything else is the name of a program, which gets the path. */
 static char *shell_text(const char *command)
 {
-	char *text;
 	bool plain = !command[strcspn(command, " \t|&;<>()$`\\\"'*?[#~=%!{}\n")];
-	return asprintf(&text, "%s%s", command, plain ? " \"$1\"" : "") < 0 ? NULL : text;
+	return text_format("%s%s", command, plain ? " \"$1\"" : "");
 }
 
 static void digest_command(struct exec *exec)

@@ -7,11 +7,11 @@
 #include "upload_internal.h"
 
 #include "sigv4.h"
+#include "text.h"
 #include "url.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,16 +21,6 @@ struct target {
 	char *bucket;
 	const char *prefix; /* within bucket's memory; without "/" at its ends; may be "" */
 };
-
-__attribute__((format(printf, 1, 2))) static char *format(const char *fmt, ...)
-{
-	char *text;
-	va_list args;
-	va_start(args, fmt);
-	int len = vasprintf(&text, fmt, args);
-	va_end(args);
-	return len < 0 ? NULL : text;
-}
 
 static int refuse(char error[UPLOAD_ERROR_MAX], const char *option, const char *value,
 		  const char *why)
@@ -84,9 +74,9 @@ static int find_amazon(struct upload_place *place, const char *bucket, char **be
 {
 	bool in_host = only_of(bucket, SMALL, 3, 63);
 	const char *country = strncmp(place->region, "cn-", 3) == 0 ? ".cn" : "";
-	place->origin = format("https://%s%ss3.%s.amazonaws.com%s", in_host ? bucket : "",
-			       in_host ? "." : "", place->region, country);
-	*below = in_host ? strdup("") : format("/%s", bucket);
+	place->origin = text_format("https://%s%ss3.%s.amazonaws.com%s", in_host ? bucket : "",
+				    in_host ? "." : "", place->region, country);
+	*below = in_host ? strdup("") : text_format("/%s", bucket);
 	return place->origin && *below ? 0 : -ENOMEM;
 }
 
@@ -112,18 +102,18 @@ static int find_endpoint(struct upload_place *place, const char *endpoint, const
 	char port[16] = "";
 	if (origin.port != (origin.https ? 443 : 80))
 		snprintf(port, sizeof(port), ":%ld", origin.port);
-	place->origin = format("http%s://%.*s%s", origin.https ? "s" : "", (int)origin.host_len,
-			       origin.host, port);
+	place->origin = text_format("http%s://%.*s%s", origin.https ? "s" : "",
+				    (int)origin.host_len, origin.host, port);
 	for (char *p = place->origin; p && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	*below = format("%.*s/%s", (int)(endpoint + len - origin.rest), origin.rest, bucket);
+	*below = text_format("%.*s/%s", (int)(endpoint + len - origin.rest), origin.rest, bucket);
 	return place->origin && *below ? 0 : -ENOMEM;
 }
 
 /* "PREFIX/" as a path, or "". */
 static char *encoded_prefix(const struct target *target)
 {
-	char *plain = format("%s%s", target->prefix, *target->prefix ? "/" : "");
+	char *plain = text_format("%s%s", target->prefix, *target->prefix ? "/" : "");
 	char *encoded = plain ? sigv4_path(plain) : NULL;
 	free(plain);
 	return encoded;
@@ -138,9 +128,9 @@ static int set_bases(struct upload_place *place, const struct upload_conf *conf,
 			      "it takes https://HOST[/PATH]: where the service finds the bucket");
 	char *prefix = encoded_prefix(target);
 	if (prefix)
-		place->dir = format("%s/%s", below, prefix);
+		place->dir = text_format("%s/%s", below, prefix);
 	if (prefix && conf->public_url)
-		place->public_base = format("%.*s/%s", (int)len, conf->public_url, prefix);
+		place->public_base = text_format("%.*s/%s", (int)len, conf->public_url, prefix);
 	free(prefix);
 	if (!place->dir || (conf->public_url && !place->public_base))
 		return -ENOMEM;

@@ -13,6 +13,7 @@
 #include "upload_internal.h"
 
 #include "sigv4.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,8 +96,8 @@ static int ask(struct task *task, bool put,
 	int r = signer(s3, &value, &sign);
 	if (r == 0) {
 		headers = sigv4_headers(&sign, &request);
-		if (!headers || asprintf(&url, "%s%s", s3->place.origin, task->path) < 0)
-			r = -ENOMEM;
+		url = text_format("%s%s", s3->place.origin, task->path);
+		r = headers && url ? 0 : -ENOMEM;
 	}
 	explicit_bzero(&value, sizeof(value));
 	if (r == 0)
@@ -123,15 +124,15 @@ static char *make_url(const struct task *task, int64_t *expires_ms)
 	char *query = NULL, *url = NULL;
 	*expires_ms = 0;
 	if (place->public_base)
-		return asprintf(&url, "%s%s", place->public_base, task->name) < 0 ? NULL : url;
+		return text_format("%s%s", place->public_base, task->name);
 	if (signer(task->s3, &value, &sign) == 0) {
 		query = sigv4_presign(&sign, place->host, task->path, SIGV4_LIFETIME_MAX);
 		*expires_ms = 1000 * sign.now_s +
 			      (*value.token ? SESSION_MS : INT64_C(1000) * SIGV4_LIFETIME_MAX);
 	}
 	explicit_bzero(&value, sizeof(value));
-	if (query && asprintf(&url, "%s%s?%s", place->origin, task->path, query) < 0)
-		url = NULL;
+	if (query)
+		url = text_format("%s%s?%s", place->origin, task->path, query);
 	free(query);
 	return url;
 }
@@ -194,10 +195,8 @@ static struct task *new_task(struct s3 *s3, const struct publish_image *image,
 	snprintf(task->sha256, sizeof(task->sha256), "%s", image->sha256);
 	snprintf(task->media_type, sizeof(task->media_type), "%s", image->media_type);
 	task->image = strdup(image->path);
-	if (asprintf(&task->name, "%s.%s", image->sha256, image->extension) < 0)
-		task->name = NULL;
-	else if (asprintf(&task->path, "%s%s", s3->place.dir, task->name) < 0)
-		task->path = NULL;
+	task->name = text_format("%s.%s", image->sha256, image->extension);
+	task->path = text_format("%s%s.%s", s3->place.dir, image->sha256, image->extension);
 	if (task->image && task->name && task->path)
 		return task;
 	free_task(task);
@@ -226,8 +225,7 @@ static void free_s3(void *ctx)
 static char *name_place(const struct upload_place *place, const char *target)
 {
 	const char *base = place->public_base ? place->public_base : place->origin;
-	char *name;
-	return asprintf(&name, "%s at %s", target, strchr(base, '/') + 2) < 0 ? NULL : name;
+	return text_format("%s at %s", target, strchr(base, '/') + 2);
 }
 
 struct upload_way *upload_s3_new(const struct upload_conf *conf, const struct remote *remote,
