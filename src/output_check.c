@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK (1 << 20)
+#define BLOCK (128 << 10) /* hashed where it was read to: in the processor's cache */
 
 static uint32_t little_endian(const unsigned char *p)
 {

@@ -37,13 +37,14 @@ cold_read() { # file
 }
 
 # Processor time comes in steps of 10 ms: one figure for all rounds together. It has the work until the
-# copy is safe on the disk.
+# copy is safe on the disk, with its digest.
 cold() { # server url
 	local r before cpu=0
 	for ((r = 0; r <= ROUNDS; r++)); do
 		curl_to_file "$2" | note "cold-$1" curl $r
 		before=$(cpu_ms "$DRIVER_PID")
 		cold_read "$(big "$1-$r")" | note "cold-$1" ours $r
+		await_digest "$1-$r"
 		settle
 		[ $r -eq 0 ] || cpu=$((cpu + $(cpu_ms "$DRIVER_PID") - before))
 		step 10 cmp "$(big "$1-$r")" "$T/www/model.glb"

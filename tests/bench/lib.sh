@@ -217,6 +217,11 @@ big() { # job
 	echo "$M/by-name/$1/output.glb"
 }
 
+# Its copy is whole, and all that is to be done for it was done.
+await_digest() { # job
+	await 30 grep -q '"sha256": "' "$M/by-name/$1/output.json"
+}
+
 # All these jobs are of the same object, which is made once.
 submit_big() { # name...
 	local name
