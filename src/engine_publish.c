@@ -28,6 +28,9 @@
 #define QUIET_AFTER_MS (2 * QUIET_MS)
 #define NEVER_QUIET_MS (60 * QUIET_MS)
 
+#define NO_CREDENTIALS                                                                             \
+	"there are no credentials for the bucket: s3_credentials= or ~/.aws/credentials has them"
+
 /* A job that waits for a publication. */
 struct waiting {
 	uint64_t number;
@@ -319,7 +322,10 @@ static int begin(struct engine *engine, const struct job *job, struct spool_file
 	snprintf(sha256, sizeof(sha256), "%.*s", SPOOL_SHA256, job->image);
 	r = engine->publisher->publish(engine->publisher->ctx, &image, published, publication);
 	if (r < 0)
-		published(publication, &(struct published){ .error = -r, .detail = strerror(-r) });
+		published(publication,
+			  &(struct published){ .error = -r,
+					       .detail = r == -ENOKEY ? NO_CREDENTIALS
+								      : strerror(-r) });
 	return 0;
 }
 

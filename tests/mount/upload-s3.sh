@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../tools/s3.sh"
 . "$(dirname "$0")/../tools/front.sh"
 
-expect_log '^pixal3dfs: (warn|error): .*([Ii]mage|upload|WAITING|REFUSED|published)'
+expect_log '^pixal3dfs: (warn|error): .*([Ii]mage|upload|WAITING|REFUSED|published)' '^pixal3dfs: warning: no credentials for upload='
 PLAIN=$OPTIONS
 s3_start
 sandbox_start
@@ -89,9 +89,13 @@ s3_credentials "$T/credentials" "$S3_ID" "$S3_SECRET"
 cp "$T/wrong.png" "$M/new/right.png"
 completes right
 driver_stop
-mounted s3://nowhere
+# Without credentials it waits for them.
+OPTIONS=$PLAIN driver_start "upload=s3://nowhere,s3_endpoint=$S3"
 noise 40 30 6 >"$T/nowhere.png"
-cp "$T/nowhere.png" "$M/new/" || :
+cp "$T/nowhere.png" "$M/new/"
+says nowhere WAITING 'no credentials for the bucket'
+mkdir -p "$HOME/.aws"
+cp "$T/credentials" "$HOME/.aws/"
 says nowhere REFUSED 'HTTP 404 NoSuchBucket: .*; make the bucket, or correct upload='
 driver_stop
 posts_are 7 "of what was refused"
