@@ -82,6 +82,24 @@ matches "$(cat "$T/err")" 'line 5' "what is said of a wrong line"
 p3d submit "$T/pack.url" seed=1
 complains 'KEY=VALUE' "parameters of a list"
 
+# --- images of one's own, with parameters beside them
+
+"$B/tools/small_image" png >"$T/own.png"
+p3d submit "$T/own.png"
+complains 'own.png: .*upload=' "an image without upload="
+driver_stop
+printf '#!/bin/sh\necho https://images.example/own.png\n' >"$T/publish"
+chmod +x "$T/publish"
+driver_start "upload=exec:$T/publish"
+p3d submit "$T/own.png" seed=7
+says 0 "$M/by-name/own" "an image"
+await 20 file_is "$M/by-name/own/status" COMPLETED
+sent by-name/own '[.seed, .image_url]' '[7,"https://images.example/own.png"]'
+cp "$T/own.png" "$T/other.PNG"
+p3d submit "$T/other.PNG" seed=x
+complains 'other.PNG: .*seed' "an image with a wrong parameter"
+eq "$(find "$M/new" -name "other*" ! -name "*.error")" "" "what stays of it in new/"
+
 # --- wait and ls
 
 p3d wait
