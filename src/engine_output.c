@@ -566,6 +566,19 @@ static bool output_wanted(void *ctx, uint64_t number, unsigned index)
 	return wanted;
 }
 
+static void output_unfetched(void *ctx, uint64_t number, unsigned index)
+{
+	struct engine *engine = ctx;
+	const struct job *job = engine->conf.prefetch ? engine_get(engine, number) : NULL;
+
+	if (job && job->state == JOB_COMPLETED && index < job->output_count &&
+	    job->outputs[index].size >= 0) {
+		struct output_source source = source_of(job, index);
+		output_prefetch(engine->cache, &source);
+	}
+	job_put(job);
+}
+
 struct output_events engine_output_events(struct engine *engine)
 {
 	return (struct output_events){
@@ -574,5 +587,6 @@ struct output_events engine_output_events(struct engine *engine)
 		.failed = output_failed,
 		.whole = output_whole,
 		.wanted = output_wanted,
+		.unfetched = output_unfetched,
 	};
 }

@@ -106,6 +106,7 @@ static void destroy(struct output *output)
 	if (output->fd >= 0)
 		close(output->fd);
 	range_set_release(&output->have);
+	output_pieces_clear(&output->pieces);
 	free(output->url);
 	free(output->etag);
 	free(output);
@@ -203,6 +204,7 @@ void output_drop(struct output *output)
 	pthread_mutex_lock(&cache->lock);
 	bool owned = !output->stale;
 	range_set_clear(&output->have);
+	output_pieces_clear(&output->pieces);
 	output->dirty = output->tell = false;
 	*output->sha256 = '\0';
 	output->epoch++;
@@ -332,7 +334,7 @@ uint64_t output_stored(struct output_cache *cache, const struct output_source *s
 	pthread_mutex_lock(&cache->lock);
 	struct output *found = output_find_locked(cache, source->job, source->index);
 	if (found && output_same_locked(found, source))
-		total = found->checking ? found->size : range_set_total(&found->have);
+		total = found->checking ? found->claimed : range_set_total(&found->have);
 	pthread_mutex_unlock(&cache->lock);
 	if (!found)
 		total = output_stored_named(cache, source);

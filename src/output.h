@@ -15,10 +15,9 @@
  *          ranges, replaced by rename, only ever naming bytes that were synced before).
  * Trust:   a copy is served as it lies there when its data file is the one that the map was written
  *          for, untouched since (inode, times of birth, change and writing, to the nanosecond), and
- *          the cache was left in order ever since. Else a whole copy is hashed before a byte of it
- *          is served, once, by the cache's thread while its readers wait: what has not the digest
- *          in its map is dropped and fetched again. Of a part whose file was touched by others
- *          nothing is kept; after an unclean end the ranges of its map are, for they were synced.
+ *          the cache was left in order ever since. Else it is hashed before a byte of it is served,
+ *          once, by the cache's thread while its readers wait: what has not the digest in its map
+ *          is dropped and fetched again, and of a part each piece that has not its sum.
  * Space:   conf.size bounds the data. Before a byte is written that would pass it, the job that was
  *          used the longest ago goes, all of it; never one that is open, downloaded or hashed.
  * Disk:    where there is no room, and where the disk takes no more or fails, readers get their
@@ -77,6 +76,9 @@ struct output_events {
 	void (*whole)(void *ctx, uint64_t job, unsigned index, const char *sha256);
 	/* The cache's thread. May what is cached of it be wanted? May be NULL: yes. */
 	bool (*wanted)(void *ctx, uint64_t job, unsigned index);
+	/* The cache's thread, sweeping. An earlier driver ended before its prefetch did. May be
+	 * NULL. */
+	void (*unfetched)(void *ctx, uint64_t job, unsigned index);
 };
 
 struct output_conf {
@@ -92,7 +94,7 @@ struct output_conf {
 struct output_cache *output_cache_new(const struct output_conf *conf, const struct remote *remote,
 				      const struct output_events *events);
 /* Begins to sweep: files that events.wanted() does not want are deleted, and what is more than the
- * bound. Takes no time of the caller. */
+ * bound; events.unfetched() is told. Takes no time of the caller. */
 void output_sweep(struct output_cache *cache);
 /* Ends the cache's thread: no event comes after this. After http_stop(), which ends all
  * downloads. */
@@ -107,7 +109,8 @@ int output_open(struct output_cache *cache, const struct output_source *source,
 void output_put(struct output *output);
 
 /* Fetches all of SOURCE (copied) that is missing, a few at a time and in the order of these calls,
- * as far as there is room. Tells no one but by the events. */
+ * as far as there is room. Tells no one but by the events. What the network or the driver's end
+ * cuts short is events.unfetched() of the next sweep. */
 void output_prefetch(struct output_cache *cache, const struct output_source *source);
 
 /* Network thread. SOURCE (copied) is where the output is to be had now. If it is in memory, its

@@ -101,7 +101,8 @@ int output_digest(const struct output *output, char out[SHA256_TEXT])
 	return r;
 }
 
-static void end_check(struct output *output, bool right)
+/* RIGHT of OUTPUT is as it was written; those who wait for more have it fetched. */
+static void end_check(struct output *output, const struct range_set *right)
 {
 	struct output_cache *cache = output->cache;
 	struct output_waiter *woken = NULL, *failed = NULL;
@@ -109,11 +110,12 @@ static void end_check(struct output *output, bool right)
 	pthread_mutex_lock(&cache->lock);
 	bool checking = output->checking;
 	output->checking = false;
-	if (checking && right && range_set_add(&output->have, 0, output->size) == 0) {
-		output->dirty = true;
+	for (size_t i = 0; checking && i < right->count; i++)
+		if (range_set_add(&output->have, right->v[i].start, right->v[i].end) == 0)
+			output->dirty = true;
+	if (checking && range_set_covers(&output->have, 0, output->size))
 		output->tell = !*output->known;
-		woken = output_take_ready_locked(output);
-	}
+	woken = output_take_ready_locked(output);
 	if (checking)
 		output_plan_waiters_locked(output, 0, &failed);
 	pthread_mutex_unlock(&cache->lock);
@@ -121,20 +123,48 @@ static void end_check(struct output *output, bool right)
 	output_wake(failed);
 }
 
-void output_check(struct output *output)
+static int check_whole(struct output *output, struct range_set *right)
 {
 	char sum[SHA256_TEXT];
 	int r = output_digest(output, sum);
 
-	if (r == -ECANCELED)
-		return;
-	bool right = !r && strcmp(sum, output->sha256) == 0;
-	if (!right) {
-		log_warn("output %" PRIu64 "-%u: what is cached is dropped: %s", output->job,
-			 output->index, r ? strerror(-r) : "it is damaged");
+	if (!r && strcmp(sum, output->sha256) == 0)
+		r = range_set_add(right, 0, output->size);
+	return r;
+}
+
+static int check_part(struct output *output, struct range_set *right)
+{
+	struct output_cache *cache = output->cache;
+
+	pthread_mutex_lock(&cache->lock);
+	struct output_pieces pieces = output_pieces_take_locked(output);
+	unsigned epoch = output->epoch;
+	pthread_mutex_unlock(&cache->lock);
+	int r = output_pieces_check(output, &pieces, right);
+	pthread_mutex_lock(&cache->lock);
+	output_pieces_give_locked(output, &pieces, epoch);
+	pthread_mutex_unlock(&cache->lock);
+	output_pieces_clear(&pieces);
+	return r;
+}
+
+void output_check(struct output *output)
+{
+	struct range_set right;
+
+	range_set_init(&right);
+	int r = *output->sha256 ? check_whole(output, &right) : check_part(output, &right);
+	uint64_t kept = range_set_total(&right);
+	if (r != -ECANCELED && kept < output->claimed)
+		log_warn("output %" PRIu64 "-%u: %s is dropped: %s", output->job, output->index,
+			 kept ? "a part of what is cached" : "what is cached",
+			 r ? strerror(-r) : "it is damaged");
+	if (r != -ECANCELED && !kept)
 		output_drop(output);
-	}
-	end_check(output, right);
+	if (r != -ECANCELED)
+		end_check(output, &right);
+	range_set_release(&right);
 }
 
 static void replace_changed(struct output *output)

@@ -11,6 +11,7 @@
  * output_prefetch.c  fetching what nobody reads yet
  * output_space.c     the bound: what the files take, what goes, what nobody wants
  * output_check.c     is a copy what it should be: GLB header, digest
+ * output_pieces.c    the sums of a part's bytes
  * output_map.c       the files: data and map, their names, loading, saving
  * output_era.c       was the cache left in order
  *
@@ -31,6 +32,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #define SHA256_TEXT 65 /* in hexadecimal, with its NUL */
 #define ERA_TEXT    17
@@ -87,6 +89,17 @@ struct output_bytes {
 	char data[];          /* from the waiter's start on */
 };
 
+/* A range of the object and the sum of its bytes; 0 where that is all of it, which has a digest. */
+struct output_piece {
+	struct range range;
+	uint64_t sum;
+};
+
+struct output_pieces {
+	struct output_piece *v; /* in order, disjoint */
+	size_t count;
+};
+
 /* Of a data file; text, so that it can be compared and written down. */
 struct output_stamp {
 	char file[STAMP_TEXT];  /* which file it is: inode and time of birth */
@@ -109,9 +122,10 @@ struct output {
 	char *url;
 	unsigned urls; /* counts them */
 	bool renewing; /* the URL has expired: nothing is begun until another one comes, or none */
-	bool checking; /* a whole copy is there and not trusted: nothing is read or begun until the
-			  saver has hashed it */
-	char *etag;    /* NULL: unknown so far */
+	bool checking; /* a copy is there and not trusted: nothing is read or begun until the saver
+			  has hashed it */
+	uint64_t claimed; /* bytes of it while it is not */
+	char *etag;       /* NULL: unknown so far */
 	struct range_set have;
 	struct download *downloads;
 	struct output_waiter *waiters; /* newest first */
@@ -128,10 +142,11 @@ struct output {
 	char expired_why[64];
 
 	/* For the saver. */
-	unsigned epoch;            /* counts drops: a map of an older epoch must not be saved */
-	bool dirty;                /* the map on disk says less than there is */
-	bool tell;                 /* it became whole, and events.whole() has not been told */
-	char sha256[SHA256_TEXT];  /* of the whole copy; "": unknown */
+	unsigned epoch;              /* counts drops: a map of an older epoch must not be saved */
+	bool dirty;                  /* the map on disk says less than there is */
+	bool tell;                   /* it became whole, and events.whole() has not been told */
+	char sha256[SHA256_TEXT];    /* of the whole copy; "": unknown */
+	struct output_pieces pieces; /* what the map on disk names */
 	struct output_stamp stamp; /* of the data file when a whole copy was last saved or loaded */
 	int64_t dirty_ms;
 	bool queued;
@@ -285,12 +300,33 @@ bool output_check_glb(const struct output *output, const unsigned char head[GLB_
 		      size_t size);
 /* The same for what the data file begins with. */
 bool output_check_glb_file(const struct output *output, char *why, size_t size);
-/* The digest of the data file. 0, -ECANCELED when the cache closes, or -errno. */
+/* The digest of the whole data file. 0, -ECANCELED when the cache closes, or -errno. */
 int output_digest(const struct output *output, char out[SHA256_TEXT]);
 /* The saver's: hashes a copy that is not trusted, and lets the readers at it or has it fetched. */
 void output_check(struct output *output);
 /* The saver's: OUTPUT became whole. Computes its digest, unless the cache closes. */
 void output_seal(struct output *output);
+
+/* output_pieces.c */
+
+void output_pieces_clear(struct output_pieces *pieces);
+/* The saver works on OUTPUT's pieces without the lock; it gives them back if none were dropped
+ * since EPOCH, and else keeps them. */
+struct output_pieces output_pieces_take_locked(struct output *output);
+void output_pieces_give_locked(struct output *output, struct output_pieces *pieces, unsigned epoch);
+/* The pieces of RANGES, which are in OUTPUT's data file, in OUT, which is empty: those that OLD has
+ * keep their sums. Reads the others. 0 or -errno. */
+int output_pieces_make(const struct output *output, const struct range_set *ranges,
+		       const struct output_pieces *old, struct output_pieces *out);
+/* Takes those out of PIECES whose bytes have another sum, and adds the others to RIGHT. 0,
+ * -ECANCELED when the cache closes, or -ENOMEM. */
+int output_pieces_check(const struct output *output, struct output_pieces *pieces,
+			struct range_set *right);
+/* One "start-end sum\n" for each, half-open. */
+void output_pieces_format(const struct output_pieces *pieces, FILE *out);
+/* Reads what that wrote, none of it beyond LIMIT, into PIECES and RANGES. 0, -EINVAL or -ENOMEM. */
+int output_pieces_parse(struct output_pieces *pieces, struct range_set *ranges, const char *text,
+			uint64_t limit);
 
 /* output_map.c */
 
@@ -303,6 +339,9 @@ uint64_t output_stored_named(struct output_cache *cache, const struct output_sou
 void output_files_look_named(struct output *output);
 void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned index);
 void output_unlink_map_named(struct output *output);
+/* Notes, for the driver after this one, that all of it is to be fetched; or that it need not be. */
+void output_mark_prefetch(struct output_cache *cache, uint64_t job, unsigned index);
+void output_unmark_prefetch(struct output_cache *cache, uint64_t job, unsigned index);
 /* The cache's files, to be listed and closed; NULL: they cannot be, which was logged. */
 DIR *output_list(struct output_cache *cache);
 /* All files of JOB, whatever their index. */

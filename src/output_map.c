@@ -1,12 +1,13 @@
 /*
- * output_map - an output's two files
+ * output_map - an output's files
  *
  *   JOB-INDEX.data     the object, sparse, of its full size from the start
  *   JOB-INDEX.map      text: what the object is and which ranges of it are in the data file; its
  *                      own mtime says when the output was last used
  *   JOB-INDEX.map.tmp  a map that is being written
+ *   JOB-INDEX.prefetch empty: it was to be fetched before it is read, and is not yet
  *
- *   pixal3dfs-map 2 SUM      SUM: 64-bit FNV-1a of all that follows, in hexadecimal
+ *   pixal3dfs-map 3 SUM      SUM: 64-bit FNV-1a of all that follows, in hexadecimal
  *   books WORD               whose job numbers these are
  *   size BYTES
  *   etag "..."               empty: unknown
@@ -14,13 +15,13 @@
  *   times WRITTEN CHANGED    how it was when this was written; seconds.nanoseconds
  *   era WORD                 changes when a driver does not leave the cache in order
  *   sha256 HEX               empty while the object is not whole
- *   START-END                ranges
+ *   START-END SUM            pieces (output_pieces.c)
  *
  * Invariant: the map names only bytes that were synced before it was renamed into place.  A map
  * that is damaged, of another version, or does not fit the data file or the object, is dropped with
- * all that it names, before anything is written; the data file is then made anew.  A whole data
- * file is not written any more, so changed times show that somebody else wrote it; a part's are
- * those of its last write when the cache was left in order.
+ * all that it names, before anything is written; the data file is then made anew.  Where the data
+ * file is not as it was when the map was written, or an unclean end may have left it so, what the
+ * map names is compared with its sums or its digest first.
  */
 #include "log.h"
 #include "output_internal.h"
@@ -34,7 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC   "pixal3dfs-map 2"
+#define MAGIC   "pixal3dfs-map 3"
 #define MAP_MAX (16L << 20)
 
 struct name {
@@ -118,16 +119,15 @@ static const char *judge(struct output *output, const char *file, const char *ti
 			 const char *era)
 {
 	bool whole = range_set_covers(&output->have, 0, output->size);
-	bool same_era = strcmp(era, output->cache->era) == 0;
-	bool same_file = strcmp(file, output->stamp.file) == 0;
-	bool untouched = same_file && strcmp(times, output->stamp.times) == 0;
+	bool trusted = strcmp(era, output->cache->era) == 0 &&
+		       strcmp(file, output->stamp.file) == 0 &&
+		       strcmp(times, output->stamp.times) == 0;
 
-	output->checking = whole && !(same_era && untouched);
+	output->claimed = range_set_total(&output->have);
+	output->checking = output->claimed && !trusted;
 	if (output->checking)
-		return *output->sha256 ? NULL : "it cannot be told whether it is as it was";
-	/* After an unclean end it was written to since, but not where the map names ranges. */
-	if (!same_file || (same_era && !untouched))
-		return "the file was written by somebody else";
+		return whole && !*output->sha256 ? "it cannot be told whether it is as it was"
+						 : NULL;
 	output->dirty = whole && !*output->sha256;
 	output->tell = whole && !*output->known;
 	return NULL;
@@ -168,7 +168,7 @@ static const char *parse_map(struct output *output, char *text)
 	if (strtoull(size, NULL, 10) != output->size || !same_etag(output, etag) ||
 	    (*sha256 && *output->known && strcmp(sha256, output->known) != 0))
 		return "it is of another object";
-	if (range_set_parse(&output->have, text, output->size) < 0)
+	if (output_pieces_parse(&output->pieces, &output->have, text, output->size) < 0)
 		return "the map's ranges are wrong";
 	return judge(output, file, times, era);
 }
@@ -226,6 +226,7 @@ int output_files_open_named(struct output *output)
 	if (*wrong)
 		log_warn("%s: what is cached is dropped: %s", name.text, wrong);
 	range_set_clear(&output->have);
+	output_pieces_clear(&output->pieces);
 	output->checking = output->dirty = output->tell = false;
 	*output->sha256 = '\0';
 	if (!etag_known) {
@@ -251,6 +252,7 @@ void output_files_look_named(struct output *output)
 	if (memcmp(&now, &output->stamp, sizeof(now)) != 0) {
 		output->stamp = now;
 		output->checking = true;
+		output->claimed = output->size;
 		range_set_clear(&output->have);
 		output_queue_save_locked(output);
 	}
@@ -265,7 +267,7 @@ void output_touch_map_named(const struct output *output)
 
 const char *output_parse_name(const char *name, uint64_t *job, unsigned *index)
 {
-	static const char *const suffixes[] = { "data", "map", "map.tmp" };
+	static const char *const suffixes[] = { "data", "map", "map.tmp", "prefetch" };
 
 	const char *dot = strchr(name, '.');
 	if (!dot || sscanf(name, "%" SCNu64 "-%u", job, index) != 2)
@@ -294,10 +296,11 @@ uint64_t output_stored_named(struct output_cache *cache, const struct output_sou
 	peek.etag = source->etag ? strdup(source->etag) : NULL;
 	peek.fd = openat(cache->dirfd, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (peek.fd >= 0 && fstat(peek.fd, &st) == 0 && !load(&peek, st.st_size, text))
-		total = peek.checking ? peek.size : range_set_total(&peek.have);
+		total = peek.claimed;
 	if (peek.fd >= 0)
 		close(peek.fd);
 	range_set_release(&peek.have);
+	output_pieces_clear(&peek.pieces);
 	free(peek.etag);
 	free(text);
 	return total;
@@ -319,6 +322,21 @@ void output_unlink_named(struct output_cache *cache, uint64_t job, unsigned inde
 	unlink_file(cache, file_name(job, index, "map").text);
 	unlink_file(cache, file_name(job, index, "map.tmp").text);
 	unlink_file(cache, file_name(job, index, "data").text);
+	unlink_file(cache, file_name(job, index, "prefetch").text);
+}
+
+void output_mark_prefetch(struct output_cache *cache, uint64_t job, unsigned index)
+{
+	int fd = openat(cache->dirfd, file_name(job, index, "prefetch").text,
+			O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+void output_unmark_prefetch(struct output_cache *cache, uint64_t job, unsigned index)
+{
+	unlink_file(cache, file_name(job, index, "prefetch").text);
 }
 
 DIR *output_list(struct output_cache *cache)
@@ -349,42 +367,62 @@ void output_unlink_job_named(struct output_cache *cache, uint64_t job)
 
 /* What a save writes down of an output. */
 struct snapshot {
-	char *body;
 	unsigned epoch;
 	bool whole;
+	struct range_set have;
+	struct output_pieces old, pieces;
+	char sha256[SHA256_TEXT];
+	char *etag;
+	char *body;
 };
 
-static int copy_state_locked(const struct output *output, struct snapshot *snap, FILE *ranges,
-			     char sha256[SHA256_TEXT], char **etag)
+static int copy_state_locked(struct output *output, struct snapshot *snap)
 {
+	const struct range_set *have = &output->have;
+	int r = 0;
+
 	if (output->stale)
 		return -ESTALE;
+	output->dirty = false;
 	snap->epoch = output->epoch;
-	snap->whole = range_set_covers(&output->have, 0, output->size);
-	memcpy(sha256, output->sha256, SHA256_TEXT);
-	range_set_format(&output->have, ranges);
-	*etag = strdup(output->etag ? output->etag : "");
-	return *etag ? 0 : -ENOMEM;
+	snap->whole = range_set_covers(have, 0, output->size);
+	memcpy(snap->sha256, output->sha256, SHA256_TEXT);
+	snap->old = output_pieces_take_locked(output);
+	for (size_t i = 0; i < have->count && !r; i++)
+		r = range_set_add(&snap->have, have->v[i].start, have->v[i].end);
+	snap->etag = strdup(output->etag ? output->etag : "");
+	return snap->etag ? r : -ENOMEM;
+}
+
+static void free_snapshot(struct snapshot *snap)
+{
+	range_set_release(&snap->have);
+	output_pieces_clear(&snap->old);
+	output_pieces_clear(&snap->pieces);
+	free(snap->etag);
+	free(snap->body);
 }
 
 /* Composes the map.  The data was synced before up to SNAP's ranges. */
-static int compose(struct output *output, struct snapshot *snap, const char *ranges,
-		   const char *sha256, const char *etag)
+static int compose(struct output *output, struct snapshot *snap)
 {
 	struct output_stamp stamp;
+	size_t len = 0;
+	FILE *out = open_memstream(&snap->body, &len);
 
+	if (!out)
+		return -ENOMEM;
 	stamp_of(output->fd, &stamp);
 	if (snap->whole) {
 		pthread_mutex_lock(&output->cache->lock);
 		output->stamp = stamp;
 		pthread_mutex_unlock(&output->cache->lock);
 	}
-	int n = asprintf(&snap->body,
-			 "books %s\nsize %" PRIu64 "\netag %s\nfile %s\ntimes %s\nera %s\n"
-			 "sha256 %s\n%s",
-			 output->cache->books, output->size, etag, stamp.file, stamp.times,
-			 output->cache->era, sha256, ranges);
-	return n < 0 ? -ENOMEM : 0;
+	fprintf(out, "books %s\nsize %" PRIu64 "\netag %s\nfile %s\ntimes %s\nera %s\nsha256 %s\n",
+		output->cache->books, output->size, snap->etag, stamp.file, stamp.times,
+		output->cache->era, snap->sha256);
+	output_pieces_format(&snap->pieces, out);
+	return fclose(out) == 0 ? 0 : -ENOMEM;
 }
 
 static int write_map(int dirfd, const char *name, const char *body)
@@ -434,25 +472,20 @@ static int sync_data(struct output *output)
 /* Writes down what is there now, which is synced first. */
 static int take_snapshot(struct output *output, struct snapshot *snap)
 {
-	char *ranges = NULL, *etag = NULL;
-	char sha256[SHA256_TEXT];
-	size_t len = 0;
-	FILE *out = open_memstream(&ranges, &len);
+	struct output_cache *cache = output->cache;
 
-	if (!out)
-		return -ENOMEM;
-	pthread_mutex_lock(&output->cache->lock);
-	int r = copy_state_locked(output, snap, out, sha256, &etag);
-	output->dirty = false;
-	pthread_mutex_unlock(&output->cache->lock);
-	if (fclose(out) != 0 && !r)
-		r = -ENOMEM;
+	pthread_mutex_lock(&cache->lock);
+	int r = copy_state_locked(output, snap);
+	pthread_mutex_unlock(&cache->lock);
 	if (!r)
 		r = sync_data(output);
 	if (!r)
-		r = compose(output, snap, ranges, sha256, etag);
-	free(ranges);
-	free(etag);
+		r = output_pieces_make(output, &snap->have, &snap->old, &snap->pieces);
+	if (!r)
+		r = compose(output, snap);
+	pthread_mutex_lock(&cache->lock);
+	output_pieces_give_locked(output, r ? &snap->old : &snap->pieces, snap->epoch);
+	pthread_mutex_unlock(&cache->lock);
 	return r;
 }
 
@@ -473,5 +506,5 @@ void output_save(struct output *output)
 	if (r < 0 && r != -ESTALE)
 		log_errno(r, "cannot save which bytes of output %" PRIu64 "-%u are there",
 			  output->job, output->index);
-	free(snap.body);
+	free_snapshot(&snap);
 }

@@ -8,7 +8,8 @@
  *   begun   belongs to the thread that took it, then to the one that wakes it
  *   over    all is there, or there is no room, or it failed: gone, and the next one begins
  *
- * Those that have begun are in front of those that have not.
+ * Those that have begun are in front of those that have not.  While one is asked for, or was when
+ * the driver ended or the network failed, there is a mark on the disk: the next driver finds it.
  */
 #include "log.h"
 #include "output_internal.h"
@@ -58,6 +59,8 @@ static bool ask(struct prefetch *p)
 		return true;
 	log_debug("output %" PRIu64 "-%u: prefetch: %s", p->source.job, p->source.index,
 		  r < 0 ? strerror((int)-r) : "done");
+	if (r > 0 || r == -ENOSPC)
+		output_unmark_prefetch(p->output->cache, p->source.job, p->source.index);
 	return false;
 }
 
@@ -123,6 +126,7 @@ void output_prefetch(struct output_cache *cache, const struct output_source *sou
 		free_prefetch(p);
 		return;
 	}
+	output_mark_prefetch(cache, source->job, source->index);
 	pthread_mutex_lock(&cache->lock);
 	struct prefetch **tail = &cache->prefetches;
 	while (*tail)

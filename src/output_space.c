@@ -164,6 +164,8 @@ static void sweep_file(struct output_cache *cache, const char *name)
 	pthread_mutex_unlock(&cache->names);
 	if (!open && !wanted)
 		log_info("%s is no job's, and is deleted from the cache", name);
+	else if (events->unfetched && strcmp(suffix, "prefetch") == 0)
+		events->unfetched(events->ctx, job, index);
 }
 
 void output_do_sweep(struct output_cache *cache)

@@ -1,8 +1,6 @@
 #include "range.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,43 +103,4 @@ uint64_t range_set_total(const struct range_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		total += set->v[i].end - set->v[i].start;
 	return total;
-}
-
-void range_set_format(const struct range_set *set, FILE *out)
-{
-	for (size_t i = 0; i < set->count; i++)
-		fprintf(out, "%" PRIu64 "-%" PRIu64 "\n", set->v[i].start, set->v[i].end);
-}
-
-/* Reads a number and the character AFTER it; strtoull alone takes signs and white space. */
-static bool parse_number(const char **text, char after, uint64_t *out)
-{
-	char *end;
-	errno = 0;
-	if (!isdigit((unsigned char)**text))
-		return false;
-	*out = strtoull(*text, &end, 10);
-	if (errno || *end != after)
-		return false;
-	*text = end + 1;
-	return true;
-}
-
-int range_set_parse(struct range_set *set, const char *text, uint64_t limit)
-{
-	int r = 0;
-	range_set_clear(set);
-	while (!r && *text) {
-		struct range new;
-		bool first = set->count == 0;
-		if (!parse_number(&text, '-', &new.start) || !parse_number(&text, '\n', &new.end) ||
-		    new.start >= new.end || new.end > limit ||
-		    (!first && new.start <= set->v[set->count - 1].end))
-			r = -EINVAL;
-		else
-			r = range_set_add(set, new.start, new.end);
-	}
-	if (r)
-		range_set_clear(set);
-	return r;
 }

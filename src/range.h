@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 struct range {
 	uint64_t start;
@@ -45,12 +44,5 @@ bool range_set_covers(const struct range_set *set, uint64_t start, uint64_t end)
 
 /* Sum of all ranges, in bytes. */
 uint64_t range_set_total(const struct range_set *set);
-
-/* One "start-end\n" per range, decimal, half-open. */
-void range_set_format(const struct range_set *set, FILE *out);
-
-/* Reads what range_set_format wrote, up to LIMIT (a range beyond it is an error).
- * 0, -EINVAL for anything else (the set is then empty), -ENOMEM. */
-int range_set_parse(struct range_set *set, const char *text, uint64_t limit);
 
 #endif

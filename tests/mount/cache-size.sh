@@ -56,5 +56,15 @@ driver_start prefetch,cache_size=50%
 complete_job early
 all_there() { [ "$(grep -c '100%' "$M/by-name/early/progress")" = 2 ]; }
 await 20 all_there
+
+# Cut short by an unmount, and gone on with by the next driver, though nobody reads.
+hold cdn.received
+complete_job late
+arrived cdn.received
+driver_stop
+release cdn.received
+driver_start prefetch,cache_size=50%
+late_is_there() { [ "$(grep -c '100%' "$M/by-name/late/progress")" = 2 ]; }
+await 20 late_is_there
 refuses "$B/pixal3dfs" "$GATEWAY" "$M" -o cache_size=10Q
 matches "$(cat "$T/refused")" 'cache_size' "words about a wrong size"

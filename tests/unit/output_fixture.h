@@ -105,12 +105,23 @@ static bool is_wanted(void *ctx, uint64_t job, unsigned index)
 	return job != unwanted_job && index != unwanted_index;
 }
 
+static inline void go_on(void *ctx, uint64_t job, unsigned index)
+{
+	struct output_source again = source;
+
+	(void)ctx;
+	again.job = job;
+	again.index = index;
+	output_prefetch(cache, &again);
+}
+
 static inline void open_cache(void)
 {
 	static const struct output_events events = { .expired = note_expired,
 						     .failed = note_failed,
 						     .whole = note_whole,
-						     .wanted = is_wanted };
+						     .wanted = is_wanted,
+						     .unfetched = go_on };
 	struct output_conf conf = { .dir = dir, .books = books, .size = bound };
 
 	scripted_start(&far);

@@ -265,6 +265,32 @@ START_TEST(a_stop_ends_prefetches)
 }
 END_TEST
 
+/* Two were under way, and the others in line. */
+START_TEST(what_a_stop_cut_short_goes_on_at_the_next_start)
+{
+	SCRIPT(hold = MIB);
+	for (uint64_t job = 1; job <= 5; job++) {
+		source.job = job;
+		output_prefetch(cache, &source);
+	}
+	restart_with(0);
+	output_sweep(cache);
+	expect_whole(1); /* of job 5 */
+	for (uint64_t job = 1; job <= 5; job++) {
+		while (access(path(job, "prefetch"), F_OK) == 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		source.job = job;
+		ck_assert_uint_eq(output_stored(cache, &source), SIZE);
+	}
+	uint64_t fetched = far.bytes;
+	restart_with(0);
+	output_sweep(cache);
+	read_whole(1);
+	ck_assert_uint_eq(far.bytes, 0);
+	ck_assert_uint_gt(fetched, 4 * SIZE);
+}
+END_TEST
+
 START_TEST(one_driver_at_a_time)
 {
 	struct output_events events = { 0 };
@@ -307,6 +333,7 @@ int main(void)
 	tcase_add_test(tc, a_prefetch_fetches_all_of_it);
 	tcase_add_test(tc, a_prefetch_ends_where_there_is_no_room);
 	tcase_add_test(tc, a_stop_ends_prefetches);
+	tcase_add_test(tc, what_a_stop_cut_short_goes_on_at_the_next_start);
 	tcase_add_test(tc, one_driver_at_a_time);
 	tcase_add_test(tc, no_file_can_be_made);
 	Suite *suite = suite_create("output_space");
