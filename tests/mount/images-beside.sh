@@ -77,7 +77,7 @@ refuses cp "$T/third.png" "$M/new/"
 matches "$(cat "$M/new/third.png.error")" 'third.json.*texture_size' "an image beside wrong parameters"
 rm "$T/held"
 posts_are 13 "wrong parameters"
-rm -r "$M/new/photos" "$M/$(basename "$(readlink "$M/by-name/third")")"
+rm -r "$M/new/photos" "${M:?}/$(basename "$(readlink "$M/by-name/third")")"
 rm "$M"/new/*
 
 # Killed while it is uploaded, and before it is sent: once published, once bought.
@@ -138,7 +138,7 @@ after=$(awk '/VmHWM/ { print $2 }' "/proc/$DRIVER_PID/status")
 [ $((after - before)) -lt 40000 ] || [ "$SLOW" != 1 ] || fail "96 MiB of images took $((after - before)) KiB of memory"
 rm -r "$M/new/large"
 for job in "$M"/by-name/large-*; do
-	rm -r "$M/$(basename "$(readlink "$job")")"
+	rm -r "${M:?}/$(basename "$(readlink "$job")")"
 done
 rm "$T/held"
 no_images() {
