@@ -107,6 +107,7 @@ static void destroy(struct output *output)
 		close(output->fd);
 	range_set_release(&output->have);
 	output_pieces_clear(&output->pieces);
+	output_tail_clear(&output->tail);
 	free(output->url);
 	free(output->etag);
 	free(output);
@@ -134,8 +135,10 @@ void output_put(struct output *output)
 	if (!output)
 		return;
 	pthread_mutex_lock(&output->cache->lock);
-	if (--output->readers == 0)
+	if (--output->readers == 0) {
 		output_end_idle_locked(output);
+		output_tail_clear(&output->tail);
+	}
 	pthread_mutex_unlock(&output->cache->lock);
 	output_unref(output);
 }
@@ -174,6 +177,7 @@ static void detach_locked(struct output *output, int error, struct output_waiter
 	output->stale = error;
 	output_release_space_locked(output);
 	output->renewing = output->checking = false;
+	output_tail_clear(&output->tail);
 	output_kill_downloads_locked(output);
 	if (!output->downloads)
 		output_plan_waiters_locked(output, error, woken);
@@ -205,6 +209,7 @@ void output_drop(struct output *output)
 	bool owned = !output->stale;
 	range_set_clear(&output->have);
 	output_pieces_clear(&output->pieces);
+	output_tail_clear(&output->tail);
 	output->dirty = output->tell = false;
 	*output->sha256 = '\0';
 	output->epoch++;

@@ -100,6 +100,12 @@ struct output_pieces {
 	size_t count;
 };
 
+/* Bytes [start, end) of an object that its server sends from the start only, past the disk. */
+struct output_tail {
+	uint64_t start, end;
+	char *data; /* NULL: none */
+};
+
 /* Of a data file; text, so that it can be compared and written down. */
 struct output_stamp {
 	char file[STAMP_TEXT];  /* which file it is: inode and time of birth */
@@ -135,6 +141,7 @@ struct output {
 	struct output_pace pace;
 	int stale;      /* not 0: what missing bytes answer; its files are gone */
 	bool no_ranges; /* the server sends the whole object whatever it is asked */
+	struct output_tail tail;
 
 	/* Network thread only. */
 	unsigned bad; /* copies in a row that failed their check */
@@ -232,9 +239,14 @@ void output_wake(struct output_waiter *list);
 bool output_is_direct_locked(const struct output *output);
 /* The disk took no more (WHY, -errno), or there is no room (0): for a moment it is not tried. */
 void output_go_direct(struct output_cache *cache, int why);
-/* Network thread. D's bytes [START, END) for those who wait for them; nobody keeps them. 0, or not:
- * nobody waits for more of D. */
+/* Network thread. D's bytes [START, END) for those who wait for them; of a server without ranges
+ * some are kept in memory for the next reads. 0, or not: nobody waits for more of D, and no more is
+ * kept. */
 int output_give(struct download *d, uint64_t start, uint64_t end, const char *data);
+
+/* Gives W what was kept of its first bytes. 0 or -ENOMEM. */
+int output_take_tail_locked(const struct output *output, struct output_waiter *w);
+void output_tail_clear(struct output_tail *tail);
 
 /* output_plan.c */
 

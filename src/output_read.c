@@ -117,6 +117,8 @@ static ssize_t read_locked(struct output *output, struct output_waiter *w)
 	w->error = 0;
 	if (range_set_covers(&output->have, 0, output->size))
 		return (ssize_t)(w->end - w->start);
+	if (start < w->end && output_take_tail_locked(output, w) == 0)
+		start = output_missing_locked(output, w);
 	output_note_read_locked(output, w->start, w->end);
 	if (start == w->end) {
 		output_go_ahead_locked(output);

@@ -316,6 +316,24 @@ START_TEST(no_file_can_be_made)
 }
 END_TEST
 
+/* What follows a read is kept for a while, or each one would cost all that lies before it. */
+START_TEST(a_server_without_ranges_is_read_past_the_disk)
+{
+	mkdir(path(7, "data"), 0700);
+	SCRIPT(ignore_range = true);
+	open_output();
+	for (uint64_t at = 0; at < SIZE; at += 128 << 10)
+		check_read(at, 128 << 10);
+	ck_assert_int_eq(output_fd(out), -1);
+	ck_assert_uint_lt(far.bytes, 3 * (uint64_t)SIZE);
+	ck_assert_uint_le(far.count, 4);
+	check_read(5 * MIB, 1000); /* and back */
+	check_read(SIZE - 10, 10);
+	put_output();
+	rmdir(path(7, "data"));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("space");
@@ -333,6 +351,7 @@ int main(void)
 	tcase_add_test(tc, a_prefetch_fetches_all_of_it);
 	tcase_add_test(tc, a_prefetch_ends_where_there_is_no_room);
 	tcase_add_test(tc, a_stop_ends_prefetches);
+	tcase_add_test(tc, a_server_without_ranges_is_read_past_the_disk);
 	tcase_add_test(tc, what_a_stop_cut_short_goes_on_at_the_next_start);
 	tcase_add_test(tc, one_driver_at_a_time);
 	tcase_add_test(tc, no_file_can_be_made);
