@@ -126,6 +126,18 @@ START_TEST(bad_ends)
 }
 END_TEST
 
+/* Polls are answered as they come, for MS: their number is not bounded by those under way. */
+static void answer_polls(int ms)
+{
+	for (int i = 0; i < ms; i += 50) {
+		struct call *poll;
+
+		while ((poll = take_call(CALL_STATUS)) != NULL)
+			answer(poll, 200, "{}");
+		pass(50);
+	}
+}
+
 START_TEST(no_storm_after_a_restart)
 {
 	char body[80];
@@ -141,14 +153,9 @@ START_TEST(no_storm_after_a_restart)
 	}
 	crash();
 	sim.polls = 0;
-	pass(500);
-	ck_assert_uint_le(sim.polls, 2);
-	for (int i = 0; i < 200; i++) {
-		struct call *poll;
-		while ((poll = take_call(CALL_STATUS)) != NULL)
-			answer(poll, 200, "{}");
-		pass(50);
-	}
+	answer_polls(500);
+	ck_assert_uint_le(sim.polls, 5);
+	answer_polls(10000);
 	polls = sim.polls;
 	ck_assert_uint_ge(polls, 29);
 	ck_assert_uint_le(polls, 60);
