@@ -100,6 +100,23 @@ posts=$((posts + 1))
 await 10 file_is "$M/by-name/cp/status" QUEUED
 posts_are $posts "after Ctrl-C of cp"
 
+# One that lives on with a handler is told that its write was taken: told EINTR, it would write, and pay, again.
+hold submit.received
+mkdir "$M/handled"
+# shellcheck disable=SC2016
+start perl -MPOSIX -e 'sigaction(SIGUSR1, POSIX::SigAction->new(sub {})); # without SA_RESTART
+	sysopen(my $file, "$ARGV[0]/image_url", O_WRONLY) or die "$!";
+	print syswrite($file, "https://images.example/handled.png\n") // $!;' "$M/handled"
+arrived submit.received
+gone_after USR1 "$PID" "a writer with a handler"
+eq "$(cat "$T/started")" 35 "what it was told"
+eq "$(cat "$M/handled/status")" SUBMITTING "its job"
+release submit.received
+hold
+posts=$((posts + 1))
+await 10 file_is "$M/handled/status" QUEUED
+posts_are $posts "after a signal that is handled"
+
 # Nothing is left in an uninterruptible sleep.
 for status in /proc/[0-9]*/status; do
 	if grep -qs '^State:[[:space:]]*D' "$status" && grep -qs "$M" "${status%status}cmdline"; then

@@ -58,6 +58,13 @@ as $BERT sh -c "cat $T/dog.url >$M/bert/image_url"
 eq "$(as $BERT cat "$M/bert/wait")" COMPLETED "the group's job"
 eq "$(stat -c '%u %g' "$M/bert")" "$BERT $BERT" "owner of a directory made by a member"
 posts_are $((posts + 3)) "by the group"
+as $BERT sh -c "cat $T/dog.json $T/dog.json >$M/new/list.jsonl"
+posts=$((posts + 2))
+posts_are $((posts + 3)) "by the group's list"
+for job in list-1 list-2 latest; do
+	[ $job = latest ] || job=by-name/$job
+	eq "$(stat -Lc '%a %u' "$M/$job/")" "770 $BERT" "mode and owner of $job"
+done
 driver_stop
 
 # uid= gives everything to one user; a draft is its owner's.

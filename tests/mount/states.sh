@@ -13,11 +13,19 @@ control '{"faults": [
 	{"at": "submit", "do": "http", "match": "REFUSED", "status": 402},
 	{"at": "submit", "do": "stall", "after": "body", "match": "SUBMITTING"}]}'
 states='DRAFT WAITING UNCERTAIN REFUSED QUEUED PROCESSING COMPLETED FAILED ERROR SUBMITTING'
+has_another_size() { # file size
+	[ "$(stat -c %s "$1")" != "$2" ]
+}
 for state in $states; do
 	mkdir "$M/$state"
 	[ "$state" = DRAFT ] || echo "https://images.example/$state.png" >"$M/$state/image_url" 2>"$T/said" || :
 	case $state in
-	PROCESSING | COMPLETED | FAILED | ERROR) advance "$state" "$(cat "$M/$state/request_id")" ;;
+	PROCESSING | COMPLETED | FAILED | ERROR)
+		size=$(stat -c %s "$M/$state/status.json") # which the kernel remembers until it is told
+		advance "$state" "$(cat "$M/$state/request_id")"
+		await 10 file_is "$M/$state/status" "$state"
+		await 5 has_another_size "$M/$state/status.json" "$size"
+		;;
 	esac
 	await 10 file_is "$M/$state/status" "$state"
 done
