@@ -89,17 +89,21 @@ table() {
 23 wrong 206                                unit/test_http_media:no_lie_is_believed
 24 another ETag half way                    mount/output-changes fired cdn.bump_after
 24 another ETag half way                    unit/test_output:changed_object
+24 the same size, and no strong ETag        unit/test_http_media:known_by_the_best_there_is
 25 unsolicited gzip                         mount/output-faults right_or_error gzip
 25 unsolicited gzip                         unit/test_http_media:an_encoded_size_is_no_size
 26 the URL has expired                      mount/output-expired expired-$code
 26 the URL has expired                      unit/test_output_renew:there_is_no_other_url
 27 killed while it comes                    mount/cache-damage row 27: digest after kill -9
+27 a prefetch that was cut short            unit/test_output_space:what_a_stop_cut_short_goes_on_at_the_next_start
 27 the power fails                          unit/test_output_map:power_cut_leaves_only_synced_bytes
 28 cut, zeroed, a bit flipped, lost         mount/cache-damage row 28: digest after $how
 28 the same, without a network              mount/cache-damage row 28: a damaged copy was served offline
+28 a bit of a part                          unit/test_output_map:damaged_part
 28 whatever is written into the map         unit/test_output_map:map_that_lies
 29 reads stream through, submits go on      mount/cache-full other bytes past a full disk
 29 nothing can be made or written           unit/test_output_space:no_file_can_be_made
+29 and the server ignores ranges            unit/test_output_space:a_server_without_ranges_is_read_past_the_disk
 30 a size that no header tells              mount/output-reads digests by mmap, sendfile and read
 30 a size that no header tells              unit/test_http_media:a_size_that_nobody_tells_is_found_out
 30 a size that cannot be had                mount/output-reads a file without a size
