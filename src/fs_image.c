@@ -80,6 +80,8 @@ static int submit_drop(struct fs *fs, const struct fs_ask *ask, struct engine_or
 	order->label = label;
 	order->owner = &owner;
 	engine_submit_all(fs->engine, order, 1);
+	order->label = NULL;
+	order->owner = NULL;
 	return order->error;
 }
 
