@@ -124,7 +124,7 @@ static void changed_locked(struct draft *draft, struct timespec now)
 static int write_locked(struct draft *draft, uint64_t offset, const void *data, size_t size)
 {
 	int r = offset + size > draft->info.size ? resize_locked(draft, offset + size) : 0;
-	if (r == 0 && !draft->file)
+	if (r == 0 && draft->data)
 		memcpy(draft->data + offset, data, size);
 	return r;
 }

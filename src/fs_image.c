@@ -64,52 +64,55 @@ static int params_beside(struct fs *fs, const struct fs_ask *ask, struct params 
 	return r == 0 && !*params ? -ENOMEM : r;
 }
 
-static int submit_drop(struct fs *fs, const struct fs_ask *ask, struct engine_order *order,
-		       char **why)
+static int submit_drop(struct fs *fs, const struct fs_ask *ask, struct params *params,
+		       const char *image, uint64_t *job)
 {
 	char label[JOB_NAME_MAX];
 	struct draft_info info;
-	int r = params_beside(fs, ask, &order->params, why);
-	if (r)
-		return r;
 	draft_info(ask->draft, &info);
 	fs_drop_label(fs, ask->parent, ask->name, label);
 	struct engine_owner owner = { .uid = info.uid,
 				      .gid = info.gid,
 				      .mode = 0777 & ~fs->conf.umask };
-	order->label = label;
-	order->owner = &owner;
-	engine_submit_all(fs->engine, order, 1);
-	order->label = NULL;
-	order->owner = NULL;
-	return order->error;
+	struct engine_order order = {
+		.label = label, .owner = &owner, .params = params, .image = image
+	};
+	engine_submit_all(fs->engine, &order, 1);
+	*job = order.number;
+	return order.error;
+}
+
+/* *PARAMS are those that the job has so far. */
+static int params_of_job(struct fs *fs, uint64_t number, struct params **params)
+{
+	*params = params_new();
+	int r = *params ? fs_complete_params(fs, number, DRAFT_IMAGE_URL, params) : -ENOMEM;
+	if (r == 0)
+		params_clear_image_url(*params);
+	return r;
 }
 
 /* An image in a job's own directory: the one of that job. */
-static int submit_job(struct fs *fs, const struct fs_ask *ask, struct engine_order *order)
+static int submit_job(struct fs *fs, uint64_t number, struct params *params, const char *image)
 {
-	order->number = node_number(ask->parent);
-	order->params = params_new();
-	int r = order->params
-			? fs_complete_params(fs, order->number, DRAFT_IMAGE_URL, &order->params)
-			: -ENOMEM;
-	if (r)
-		return r;
-	params_clear_image_url(order->params);
-	engine_submit_all(fs->engine, order, 1);
-	return order->error;
+	struct engine_order order = { .number = number, .params = params, .image = image };
+	engine_submit_all(fs->engine, &order, 1);
+	return order.error;
 }
 
 int fs_submit_image(struct fs *fs, const struct fs_ask *ask, const char *image, uint64_t *job,
 		    char **why)
 {
-	struct engine_order order = { .image = image };
-	int r = fs_is_drop(ask->parent) ? submit_drop(fs, ask, &order, why)
-					: submit_job(fs, ask, &order);
-	if (r && !*why && order.params)
-		*why = fs_why_not(fs, order.params, -r);
-	params_free(order.params);
-	*job = order.number;
+	struct params *params = NULL;
+	bool drop = fs_is_drop(ask->parent);
+	*job = drop ? 0 : node_number(ask->parent);
+	int r = drop ? params_beside(fs, ask, &params, why) : params_of_job(fs, *job, &params);
+	if (r == 0)
+		r = drop ? submit_drop(fs, ask, params, image, job)
+			 : submit_job(fs, *job, params, image);
+	if (r && !*why && params)
+		*why = fs_why_not(fs, params, -r);
+	params_free(params);
 	return r;
 }
 
