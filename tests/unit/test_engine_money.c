@@ -276,6 +276,20 @@ static const struct {
 	{ "0.42/month", 9 * DAY + 10 * HOUR + 39 * 60000, 9 * DAY + 10 * HOUR + 40 * 60000 },
 };
 
+START_TEST(days_and_months_are_added_up)
+{
+	ck_assert_int_eq(order_new(LARGE), 0);
+	sim.now_ms = windows[0].in_time;
+	ck_assert_int_eq(order_new(SMALL), 0);
+	ck_assert_int_eq(account().today, 300000);
+	ck_assert_int_eq(account().month, 720000);
+	sim.now_ms = windows[1].in_time;
+	ck_assert_int_eq(account().today, 0);
+	ck_assert_int_eq(account().month, 0);
+	ck_assert_int_eq(account().ever, 720000);
+}
+END_TEST
+
 START_TEST(a_budget_begins_anew)
 {
 	remount(windows[_i].budget, 0);
@@ -601,6 +615,7 @@ int main(void)
 	tcase_add_test(tc, a_budget_that_fits_exactly_fits);
 	tcase_add_test(tc, a_refused_attempt_leaves_the_job);
 	tcase_add_test(tc, what_cannot_be_bought_is_refused_for_that);
+	tcase_add_test(tc, days_and_months_are_added_up);
 	tcase_add_loop_test(tc, a_budget_begins_anew, 0, COUNT(windows));
 	tcase_add_test(tc, many_at_once_stay_below_the_budget);
 	tcase_add_test(tc, the_lines_of_a_batch_share_the_budget);
