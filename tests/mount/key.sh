@@ -21,6 +21,7 @@ OPTIONS=${OPTIONS/key_file=*\/key,/},log=debug PIXAZO_API_KEY=$KEY driver_start
 absent "the environment" /proc/$DRIVER_PID/environ
 absent "the command line" /proc/$DRIVER_PID/cmdline
 absent "the mount table" /proc/self/mountinfo
+eq "$(sed -n 's/^Max core file size *//p' /proc/$DRIVER_PID/limits | tr -s ' ')" '0 0 bytes ' "its core dumps"
 # Its one child makes events for inotify, and has the key nowhere in its memory.
 for child in $(pgrep -P "$DRIVER_PID"); do
 	eq "$(cat "/proc/$child/comm")" pixal3dfs-touch "a child"
