@@ -28,7 +28,6 @@ enum queue_kind {
 
 struct table_node {
 	struct table_node *next, **link; /* link NULL: not in the index */
-	struct entry *entry;
 	uint32_t hash;
 };
 
@@ -40,23 +39,23 @@ struct entry {
 	struct sched_timer timers[QUEUES];
 	bool busy[QUEUES]; /* a request of this kind is under way: it sets the next timer itself */
 	bool unsaved;      /* what is shown was heard from the service, and is not on disk yet */
+	bool hinted;       /* a callback has come since the last poll began */
+	bool renewing;     /* readers wait for the poll that brings a new URL, or none */
 	unsigned save_failures;
 	unsigned loaded_attempt; /* the attempt that an earlier run made; 0: none */
 	unsigned poll_failures;  /* in a row */
-	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
 	unsigned called_attempt; /* the last one that a callback was about; 0: none */
-	bool hinted;             /* a callback has come since the last poll began */
-	bool renewing;           /* readers wait for the poll that brings a new URL, or none */
 	unsigned size_tries;     /* before a completion without sizes is told */
+	unsigned held_attempt;   /* the last one whose POST waited for what belongs to its image */
 	uint32_t changed;        /* outputs, a bit each, whose size and ETag are to be asked anew */
+	int64_t retry_after_ms;  /* from the last failed poll; -1: none */
 	int64_t hint_polled_ms;  /* when a poll that one had asked for began; 0: never */
 	int64_t size_since_ms;
 	int64_t refreshed_ms; /* the last time that such a poll was begun; 0: never */
 	int64_t changed_ms;   /* the last time that these were asked; 0: never */
 	struct engine_watch *watches;
 	struct spool_file *image; /* its job may need it; NULL: none. Of `write` */
-	unsigned held_attempt;    /* the last one that waited for what belongs to its image, */
-	int64_t held_since_ms;    /* from then on */
+	int64_t held_since_ms;    /* it has waited since then */
 };
 
 struct index {
