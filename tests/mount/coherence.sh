@@ -37,6 +37,16 @@ await 5 as_long_as_its_text "$J/log"
 [ "$(stat -c %s "$J/log")" -gt "$log_size" ] || fail "the log has not grown"
 await 5 listed "$J" output.glb
 
+# The reason of a refusal is another one, though the job is what it was: what was written to it is no request.
+control '{"faults": [{"at": "submit", "do": "http", "status": 400, "body": {"error": "No"}}]}'
+mkdir "$M/fox"
+refuses bash -c "echo https://images.example/fox.png >'$M/fox/image_url'"
+await 5 file_is "$M/fox/status" REFUSED
+reason=$(stat -c %s "$M/fox/error")
+refuses bash -c "echo '{\"seed\": \"a word that is as long as it takes\"}' >'$M/fox/params.json'"
+! size_is "$M/fox/error" "$reason" || fail "the error file is as long as before"
+matches "$(cat "$M/fox/error")" 'Write it again.$' "the end of the new reason"
+
 # The root, by-name/ and the page of all jobs.
 ls "$M" "$M/by-name" >"$T/before"
 rows=$(stat -c %s "$M/jobs")

@@ -8,10 +8,14 @@ expect_log '^pixal3dfs: warn: '
 for code in 403 404 410; do
 	complete_job expired-$code
 	F=$M/by-name/expired-$code/output.glb
-	sum=$(digest <(curl -sS "$(media_url "$M/by-name/expired-$code")"))
+	url=$(media_url "$M/by-name/expired-$code")
+	sum=$(digest <(curl -sS "$url"))
 	control "{\"expired_status\": $code, \"expire\": true}"
+	eq "$(curl -sS -o "$T/refused" -w '%{http_code}' "$url")" $code "answer to the URL that has expired"
 	posts=$(ledger posts)
+	polls=$(ledger polls)
 	within $((30 * SLOW)) cat "$F" >"$T/got" || fail "reading after the URL expired with $code"
+	eq "$(ledger polls)" $((polls + 1)) "looks at the status for a new URL, after $code"
 	eq "$(digest "$T/got")" "$sum" "the model after its URL expired with $code"
 	eq "$(cat "$M/by-name/expired-$code/status")" COMPLETED "status after $code"
 	posts_are "$posts" "after $code"

@@ -24,6 +24,11 @@ heals() { # name fault-members
 	cmp "$T/got" "$T/direct.glb" || fail "$1: other bytes"
 }
 
+# What came before an error is right.
+begins_right() { # name
+	[ ! -s "$T/got" ] || cmp -n "$(stat -c %s "$T/got")" "$T/got" "$T/direct.glb" || fail "$1: other bytes before the error"
+}
+
 # What was read before the fault ended is right and an error told of the rest; later it heals.
 right_or_error() { # name fault-members
 	row "$@"
@@ -32,6 +37,7 @@ right_or_error() { # name fault-members
 	else
 		matches "$(cat "$T/refused")" 'Input/output error|Stale' "$1: words"
 		[ -s "$M/by-name/$1/error" ] || fail "$1: no reason in the error file"
+		begins_right "$1"
 	fi
 	await 20 cmp "$F" "$T/direct.glb"
 }
@@ -60,6 +66,7 @@ for fault in '"do": "close"' '"do": "http", "status": 500' '"do": "corrupt", "of
 	[ $status -ne 0 ] || fail "$fault for ever: the reader got $(stat -c %s "$T/got") bytes and no error"
 	matches "$(cat "$T/refused")" 'Input/output error' "$fault for ever: words"
 	[ -s "$M/by-name/$name/error" ] || fail "$fault for ever: no reason in the error file"
+	begins_right "$fault for ever"
 	eq "$(cat "$M/by-name/$name/status")" COMPLETED "status after $fault"
 	await 20 cmp "$F" "$T/direct.glb"
 done

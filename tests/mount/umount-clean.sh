@@ -67,18 +67,29 @@ for signal in TERM INT; do
 	waiter=$!
 	cat "$M/by-name/fresh/output.glb" >"$T/read" 2>&1 &
 	reader=$!
+	dd if="$M/by-name/fresh/output.glb" iflag=direct bs=4k count=1 of="$T/read-direct" 2>"$T/direct" &
+	direct=$!
 	bash -c "echo https://images.example/$signal.png >$M/held-$signal/image_url" 2>"$T/written" &
 	writer=$!
 	arrived stall
 	arrived submit.received
+	for pid in $waiter $reader $direct $writer; do
+		await 10 is_blocked "$pid"
+	done
 	kill -$signal "$DRIVER_PID"
 	driver_wait 20
 	eq "$DRIVER_STATUS" 0 "status after SIG$signal with work under way"
 	! mountpoint -q "$M" || fail "mounted after SIG$signal with work under way"
-	for pid in $waiter $reader $writer; do
+	for pid in $waiter $reader $direct $writer; do
 		await 5 is_gone "$pid"
-		wait "$pid" || :
+		wait "$pid" && [ "$pid" != $writer ] && fail "a reader was told of success at SIG$signal"
 	done
+	# What was parked was answered. (For a reader through its page cache the kernel then asks once more, of nobody.)
+	for answer in waited direct; do
+		matches "$(cat "$T/$answer")" 'Input/output error' "what a reader was told at SIG$signal ($answer)"
+	done
+	[ ! -s "$T/read" ] || matches "$(cat "$T/read")" '^cat: .*(Input/output error|connection abort|not connected)$' "what cat was told"
+	eq "$(cat "$T/written")" '' "what a writer was told whose submission is in the books"
 	posts=$((posts + 1))
 	release submit.received
 	release stall

@@ -35,6 +35,9 @@ run() { # options: in the background, as a user starts it
 run '' || fail "status $?: $(cat "$T/started")"
 pid=$(pgrep -u $somebody -f "pixal3dfs $GATEWAY $U/mnt")
 eq "$(stat -c %u "/proc/$pid")" $somebody "owner of the driver"
+# Its memory has the key: other programs of the same user do not look into it.
+eq "$(stat -c %u "/proc/$pid/mem")" 0 "owner of the driver's memory"
+refuses as_somebody cat "/proc/$pid/environ"
 as_somebody cp $U/dog.json $U/mnt/new/
 eq "$(as_somebody cat $U/mnt/by-name/dog/wait)" COMPLETED wait
 await 10 as_somebody test -s $U/mnt/by-name/dog/output.glb

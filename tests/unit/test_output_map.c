@@ -128,6 +128,14 @@ static void unclean(void)
 	ck_assert_int_eq(unlink(name), 0);
 }
 
+static bool is_clean(void)
+{
+	char name[300];
+
+	snprintf(name, sizeof(name), "%.250s/clean", dir);
+	return access(name, F_OK) == 0;
+}
+
 static void restart(void)
 {
 	close_cache();
@@ -162,6 +170,17 @@ START_TEST(part_survives_restart)
 	read_all();
 	ck_assert_uint_eq(far.bytes, SIZE - 2 * WINDOW);
 	expect_whole(1);
+}
+END_TEST
+
+/* One that is killed, whenever that is, leaves no mark of a clean end. */
+START_TEST(clean_is_marked_at_the_end_alone)
+{
+	ck_assert(!is_clean());
+	close_cache();
+	ck_assert(is_clean());
+	open_cache();
+	ck_assert(!is_clean());
 }
 END_TEST
 
@@ -858,6 +877,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, fixture_setup, fixture_teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, part_survives_restart);
+	tcase_add_test(tc, clean_is_marked_at_the_end_alone);
 	tcase_add_test(tc, cut_off_stream_survives_restart);
 	tcase_add_test(tc, whole_is_served_offline);
 	tcase_add_test(tc, saved_while_held);
