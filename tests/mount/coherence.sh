@@ -47,6 +47,49 @@ refuses bash -c "echo '{\"seed\": \"a word that is as long as it takes\"}' >'$M/
 ! size_is "$M/fox/error" "$reason" || fail "the error file is as long as before"
 matches "$(cat "$M/fox/error")" 'Write it again.$' "the end of the new reason"
 
+# What the driver itself puts into new/, also where no event is made of it.
+for helper in $(pgrep -P "$DRIVER_PID" -x pixal3dfs-touch); do
+	kill -STOP "$helper"
+done
+exec 5>"$M/new/late.json"
+ls "$M/new" >"$T/before"
+changed=$(stat -c %.Y "$M/new")
+refuses bash -c 'echo "{\"seed\": \"x\"}" >&5'
+exec 5>&-
+[ "$(stat -c %.Y "$M/new")" != "$changed" ] || fail "the time of new/ has not changed"
+listed "$M/new" late.json.error || fail "an error file that is not listed: $(ls "$M/new")"
+for helper in $(pgrep -P "$DRIVER_PID" -x pixal3dfs-touch); do
+	kill -CONT "$helper"
+done
+
+# Who has waited sees the end, whichever of many jobs it is.
+for i in {1..30}; do
+	drop "herd-$i"
+done
+python3 - "$M"/by-name/herd-* >"$T/seen" <<'END' &
+import os, sys, threading
+jobs = sys.argv[1:]
+sizes = {}
+for job in jobs: # the kernel believes this from now on
+    assert os.stat(job + "/status").st_size == len("QUEUED\n")
+def wait(job):
+    fd = os.open(job + "/wait", os.O_RDONLY)
+    os.read(fd, 100)
+    sizes[job] = os.stat(job + "/status").st_size
+threads = [threading.Thread(target=wait, args=(job,)) for job in jobs]
+for thread in threads:
+    thread.start()
+print("waiting", flush=True)
+for thread in threads:
+    thread.join()
+stale = [job for job in jobs if sizes[job] != len("COMPLETED\n")]
+sys.exit(f"{len(stale)} of {len(jobs)} saw another size than of COMPLETED" if stale else 0)
+END
+waiters=$!
+await 10 grep -q waiting "$T/seen"
+advance COMPLETED
+wait $waiters || fail "who waits is told before the kernel is"
+
 # The root, by-name/ and the page of all jobs.
 ls "$M" "$M/by-name" >"$T/before"
 rows=$(stat -c %s "$M/jobs")

@@ -32,6 +32,14 @@ for signal in INT TERM KILL; do
 	await 10 is_blocked "$PID"
 	gone_after $signal "$PID" "a reader of wait"
 done
+# Also where nothing else happens that the driver would wake for.
+driver_stop
+driver_start poll=1000
+start cat "$M/$id/wait"
+await 10 is_blocked "$PID"
+gone_after INT "$PID" "a reader of wait in a driver that sleeps"
+driver_stop
+driver_start
 
 # The output on a CDN that stalls: by read and by page fault.
 control '{"faults": [{"at": "cdn", "do": "stall", "times": 0}]}'

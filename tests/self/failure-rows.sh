@@ -71,7 +71,7 @@ table() {
 36 umount while open                        mount/umount-clean umount while a file is open: EBUSY
 36 lazy umount                              mount/umount-clean reading after umount -l
 36 umount while events are made             mount/inotify a umount is not held up by it
-37 who only looks fetches nothing           mount/open-clients bytes fetched by $row
+37 who only looks fetches nothing           mount/open-clients bytes fetched, by $row
 37 who watches is told                      mount/inotify CREATE, CLOSE_WRITE, MODIFY through the
 38 fstab, user mounts                       mount/fstab-user mounts from fstab, as a person on a workstation
 38 mount(8)                                 mount/mount-helper truthful exit status
