@@ -95,6 +95,8 @@ void draft_set_job_locked(struct draft *draft, uint64_t job)
 {
 	struct draft_shelf *shelf = &draft->box->shelves[SHELF_JOBS];
 	draft_shelf_take(shelf, draft);
+	if (draft->info.job)
+		draft->info.before = draft->info.job;
 	draft->info.job = job;
 	if (draft->info.linked && job)
 		draft_shelf_put(shelf, draft);

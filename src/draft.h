@@ -52,12 +52,13 @@ struct draft_info {
 	gid_t gid;
 	struct timespec mtime;
 	struct timespec atime;
-	uint64_t job; /* the job that its last submitted content made or belongs to; 0: none */
-	bool emptied; /* it was truncated when there was something in it */
-	bool written; /* anything was written to it, or cut off it */
-	bool refused; /* draft_error() has something to say */
-	bool linked;  /* false: unlinked, or replaced by a rename */
-	bool is_dir;  /* a directory: has no content, and drafts whose parent it is */
+	uint64_t job;    /* the job that its last submitted content made or belongs to; 0: none */
+	uint64_t before; /* that of what its name held before this content; 0: none */
+	bool emptied;    /* it was truncated when there was something in it */
+	bool written;    /* anything was written to it, or cut off it */
+	bool refused;    /* draft_error() has something to say */
+	bool linked;     /* false: unlinked, or replaced by a rename */
+	bool is_dir;     /* a directory: has no content, and drafts whose parent it is */
 };
 
 struct draft_box;
@@ -100,8 +101,8 @@ void draft_set_times(struct draft *draft, struct timespec atime, struct timespec
 
 /* Moves it to PARENT/NAME, replacing what is there (-EEXIST with NOREPLACE). */
 int draft_rename(struct draft *draft, uint64_t parent, const char *name, bool noreplace);
-/* DRAFT will replace OTHER. If OTHER asked for the same content, DRAFT has asked for it already:
- * rsync run again over an unchanged file buys nothing. */
+/* DRAFT will replace OTHER, whose job is the one before DRAFT's. If OTHER asked for the same
+ * content, DRAFT has asked for it already: rsync run again over an unchanged file buys nothing. */
 void draft_inherit(struct draft *draft, struct draft *other);
 int draft_unlink(struct draft *draft);
 /* Unlinks all of PARENT. */
@@ -150,6 +151,9 @@ void draft_set_job(struct draft *draft, unsigned claim, uint64_t job);
 /* Notes what to say of the content of CLAIM, NULL: nothing. As draft_set_job; 0 is whatever it
  * holds. */
 void draft_refuse(struct draft *draft, unsigned claim, const char *text, int error);
+/* Do two images, by their names in the spool, show the same? What describes them (EXIF, XMP, texts)
+ * may differ. false where it is not known. Reads the disk. */
+bool draft_same_picture(struct draft_box *box, const char *a, const char *b);
 /* Forgets what it asked for: the same content is asked for again. */
 void draft_ask_again(struct draft *draft);
 /* What was last refused: heap or NULL; *ERROR (may be NULL) is its positive errno. */

@@ -211,10 +211,11 @@ static bool same_content(struct draft *a, struct draft *b)
 
 void draft_inherit(struct draft *draft, struct draft *other)
 {
-	if (!same_content(draft, other))
-		return;
+	bool same = same_content(draft, other);
 	pthread_mutex_lock(&draft->box->lock);
-	if (other->asked && !draft->asked) {
+	if (!draft->info.before)
+		draft->info.before = other->info.job ? other->info.job : other->info.before;
+	if (same && other->asked && !draft->asked) {
 		draft->asked = strdup(other->asked);
 		draft_set_job_locked(draft, other->info.job);
 		draft_refuse_locked(draft, other->refusal, other->error);

@@ -1,5 +1,6 @@
 #include "draft_judge.h"
 #include "draft_batch.h"
+#include "draft_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -143,4 +144,42 @@ enum draft_verdict draft_judge_image(struct spool_file **file, uint64_t size,
 		snprintf(error, PARAMS_ERROR_MAX, "it cannot be kept on the local disk: %s",
 			 strerror(-r));
 	return r ? DRAFT_INVALID : DRAFT_READY;
+}
+
+static bool same_bytes(const struct spool_file *a, uint64_t a_at, const struct spool_file *b,
+		       uint64_t b_at, uint64_t len)
+{
+	char *bufs = malloc((size_t)2 * PIECE);
+	bool same = bufs != NULL;
+	for (uint64_t done = 0; same && done < len;) {
+		size_t want = len - done < PIECE ? (size_t)(len - done) : PIECE;
+		ssize_t n = spool_read(a, a_at + done, bufs, want);
+		same = n > 0 && spool_read(b, b_at + done, bufs + PIECE, (size_t)n) == n &&
+		       memcmp(bufs, bufs + PIECE, (size_t)n) == 0;
+		done += (uint64_t)(n > 0 ? n : 0);
+	}
+	free(bufs);
+	return same;
+}
+
+static bool same_picture(const struct spool_file *a, const struct spool_file *b)
+{
+	struct image_check left = { 0 }, right = { 0 };
+	if (read_image(a, &left) < 0 || read_image(b, &right) < 0)
+		return false;
+	uint64_t len = left.pixels_end - left.pixels;
+	return left.complete && right.complete && left.type == right.type && len > 0 &&
+	       left.width == right.width && left.height == right.height &&
+	       right.pixels_end - right.pixels == len &&
+	       same_bytes(a, left.pixels, b, right.pixels, len);
+}
+
+bool draft_same_picture(struct draft_box *box, const char *a, const char *b)
+{
+	struct spool_file *left = NULL, *right = NULL;
+	bool same = box->spool && spool_find(box->spool, a, &left) == 0 &&
+		    spool_find(box->spool, b, &right) == 0 && same_picture(left, right);
+	spool_put(left);
+	spool_put(right);
+	return same;
 }

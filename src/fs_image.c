@@ -100,6 +100,24 @@ static int submit_job(struct fs *fs, uint64_t number, struct params *params, con
 	return order.error;
 }
 
+/* Programs that export an image write it, close it, and write it once more with what describes it
+ * (EXIF, XMP): that is one image, the last one, and one purchase. The same bytes again, or another
+ * picture, are a drop of their own, and so is what comes once it is sent. */
+static void replace_unsent(struct fs *fs, const struct fs_ask *ask, const char *image)
+{
+	struct draft_info info;
+	draft_info(ask->draft, &info);
+	const struct job *job = info.before ? engine_get(fs->engine, info.before) : NULL;
+	if (job && job->state == JOB_WAITING && job->image && strcmp(job->image, image) != 0 &&
+	    draft_same_picture(fs->drafts, job->image, image) &&
+	    engine_call_off(
+		    fs->engine, info.before, ECANCELED,
+		    "The image was written once more before it was sent: that is the job "
+		    "to look at. Nothing was sent for this one, and nothing was charged.") == 0)
+		engine_forget(fs->engine, info.before);
+	job_put(job);
+}
+
 int fs_submit_image(struct fs *fs, const struct fs_ask *ask, const char *image, uint64_t *job,
 		    char **why)
 {
@@ -107,6 +125,8 @@ int fs_submit_image(struct fs *fs, const struct fs_ask *ask, const char *image, 
 	bool drop = fs_is_drop(ask->parent);
 	*job = drop ? 0 : node_number(ask->parent);
 	int r = drop ? params_beside(fs, ask, &params, why) : params_of_job(fs, *job, &params);
+	if (r == 0 && drop)
+		replace_unsent(fs, ask, image);
 	if (r == 0)
 		r = drop ? submit_drop(fs, ask, params, image, job)
 			 : submit_job(fs, *job, params, image);

@@ -156,6 +156,17 @@ static uint32_t little(const unsigned char *at, unsigned bytes)
 #define PNG_CHUNK 8
 #define PNG_CRC   4
 
+static void png_chunk(struct image_check *check);
+
+/* From the palette, or the first of the chunks of pixels, to the last of them. */
+static void png_pixels(struct image_check *check, uint32_t len)
+{
+	if (!check->pixels)
+		check->pixels = check->seen - PNG_CHUNK;
+	check->pixels_end = check->seen + len + PNG_CRC;
+	then(check, (uint64_t)len + PNG_CRC, PNG_CHUNK, png_chunk);
+}
+
 static void png_chunk(struct image_check *check)
 {
 	uint32_t len = big(check->head, 4);
@@ -168,6 +179,8 @@ static void png_chunk(struct image_check *check)
 		check->wrong = "a broken PNG";
 	else if (memcmp(type, "IEND", 4) == 0)
 		end_after(check, (uint64_t)len + PNG_CRC);
+	else if (memcmp(type, "PLTE", 4) == 0 || memcmp(type, "IDAT", 4) == 0)
+		png_pixels(check, len);
 	else
 		then(check, (uint64_t)len + PNG_CRC, PNG_CHUNK, png_chunk);
 }
@@ -191,6 +204,7 @@ static void png_start(struct image_check *check)
 
 #define JPEG_EOI 0xd9
 #define JPEG_SOS 0xda
+#define JPEG_DQT 0xdb
 
 static void jpeg_marker(struct image_check *check);
 static void jpeg_data(struct image_check *check);
@@ -199,6 +213,12 @@ static bool jpeg_has_size(unsigned marker)
 {
 	return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 &&
 	       marker != 0xcc;
+}
+
+/* Tables of quantization and of codes, frames, scans: what pixels are made of. */
+static bool jpeg_decodes(unsigned marker)
+{
+	return (marker >= 0xc0 && marker <= 0xcf) || marker == JPEG_SOS || marker == JPEG_DQT;
 }
 
 /* FF, marker, length, and of a frame's header: precision, height, width. */
@@ -215,6 +235,8 @@ static void jpeg_segment(struct image_check *check)
 		check->height = big(check->head + 5, 2);
 		check->width = big(check->head + 7, 2);
 	}
+	if (jpeg_decodes(marker) && !check->pixels)
+		check->pixels = check->seen - check->need;
 	if (marker == JPEG_SOS)
 		then(check, len - seen, 1, jpeg_data);
 	else
@@ -230,6 +252,7 @@ static void jpeg_marker(struct image_check *check)
 	} else if (marker == 0xff) { /* FF may be repeated */
 		check->have = 1;
 	} else if (marker == JPEG_EOI) {
+		check->pixels_end = check->seen;
 		if (check->width)
 			check->complete = true;
 		else
@@ -336,6 +359,7 @@ static void step(struct image_check *check)
 	/* Its segments begin within what is there already. */
 	memcpy(again, check->head, START);
 	then(check, 2, 2, jpeg_marker);
+	check->seen = 0;
 	feed(check, again, START);
 }
 
@@ -358,11 +382,13 @@ static void feed(struct image_check *check, const unsigned char *data, size_t le
 		check->skip -= n;
 		if (!check->skip)
 			n += pass_over_data(check, data + n, len - n);
+		check->seen += n;
 		data += n;
 		len -= n;
 		n = check->need - check->have < len ? check->need - check->have : len;
 		memcpy(check->head + check->have, data, n);
 		check->have += n;
+		check->seen += n;
 		data += n;
 		len -= n;
 		if (!check->skip && check->have == check->need)

@@ -42,11 +42,15 @@ struct image_check {
 	enum image_type type;
 	uint32_t width, height; /* pixels; 0: not said so far */
 	bool complete;          /* its end was seen */
-	const char *wrong;      /* never will be an image that is taken: what it is instead, "a GIF
-				   image", or what is broken, "a broken PNG"; NULL: nothing */
+	/* Where its encoded pixels are, once complete: what comes before and after describes them.
+	 * Both 0: not known, as of WebP. */
+	uint64_t pixels, pixels_end;
+	const char *wrong; /* never will be an image that is taken: what it is instead, "a GIF
+			      image", or what is broken, "a broken PNG"; NULL: nothing */
 	/* Its own. */
 	void (*next)(struct image_check *check); /* when `need` bytes are in `head` */
 	uint64_t skip;                           /* bytes to pass over before that */
+	uint64_t seen;                           /* bytes so far */
 	size_t have, need;
 	unsigned char head[IMAGE_HEAD_MAX];
 };

@@ -193,6 +193,65 @@ START_TEST(the_same_in_its_place_is_not_asked_for_again)
 }
 END_TEST
 
+static void seal(const char *file, const void *data, size_t len, char name[SPOOL_NAME_MAX])
+{
+	struct draft *draft = make(file, data, len, len);
+
+	ck_assert_int_eq(judge(draft, true, name), DRAFT_READY);
+	draft_put(draft);
+}
+
+/* IMAGE with MORE bytes of metadata at AT. */
+static void seal_with(const struct small_image *image, size_t at, const void *more, size_t len,
+		      char name[SPOOL_NAME_MAX])
+{
+	unsigned char *data = malloc(image->len + len);
+
+	memcpy(data, image->data, at);
+	memcpy(data + at, more, len);
+	memcpy(data + at + len, (const char *)image->data + at, image->len - at);
+	seal("described", data, image->len + len, name);
+	free(data);
+}
+
+/* All but what describes them must be equal: every byte of the pixels, and what they are made of.
+ */
+START_TEST(metadata_makes_no_other_picture)
+{
+	static const char text[] = "\0\0\0\3tEXta\0b\0\0\0\0", comment[] = "\xff\xfe\0\4ab";
+	const struct small_image *image = &small_images[_i];
+	bool png = strcmp(image->extension, "png") == 0;
+	char plain[SPOOL_NAME_MAX], described[SPOOL_NAME_MAX], other[SPOOL_NAME_MAX];
+	unsigned char *changed = malloc(image->len);
+	unsigned differ = 0;
+
+	if (strcmp(image->extension, "webp") == 0) { /* not known */
+		seal("plain", image->data, image->len, plain);
+		ck_assert(!draft_same_picture(box, plain, plain));
+		free(changed);
+		return;
+	}
+	seal("plain", image->data, image->len, plain);
+	seal_with(image, png ? 33 : 2, png ? text : comment, png ? 15 : 6, described);
+	ck_assert_str_ne(plain, described);
+	ck_assert(draft_same_picture(box, plain, described));
+	ck_assert(!draft_same_picture(box, plain, "none.png"));
+	for (size_t i = image->len - 24; i < image->len - 14; i++) {
+		memcpy(changed, image->data, image->len);
+		changed[i] ^= 1;
+		struct draft *draft = make("other", changed, image->len, image->len);
+		if (judge(draft, true, other) == DRAFT_READY) {
+			ck_assert(!draft_same_picture(box, plain, other));
+			differ++;
+		}
+		draft_unlink(draft);
+		draft_put(draft);
+	}
+	ck_assert_uint_gt(differ, 5);
+	free(changed);
+}
+END_TEST
+
 /* A text may pass through a file as well. */
 START_TEST(long_texts_are_judged_too)
 {
@@ -273,6 +332,7 @@ int main(void)
 	tcase_add_test(tests, what_is_sealed_is_shared_and_copied_when_written_to);
 	tcase_add_test(tests, large_ones_are_not_in_memory);
 	tcase_add_test(tests, the_same_in_its_place_is_not_asked_for_again);
+	tcase_add_loop_test(tests, metadata_makes_no_other_picture, 0, SMALL_IMAGES);
 	tcase_add_test(tests, long_texts_are_judged_too);
 	tcase_add_test(tests, readers_beside_a_writer);
 	tcase_add_test(tests, directories);
