@@ -42,8 +42,14 @@ chmod 711 "$(dirname "$T")" "$T" && chmod 1777 "$T/san"
 sandbox_start
 install -d -o p3danna -m 755 /mnt/p3d
 cat >>/etc/fstab <<END
-$GATEWAY /mnt/p3d pixal3dfs noauto,user,_netdev,nofail,x-systemd.automount,poll=0.05:0.1,log=info 0 0
+$GATEWAY /mnt/p3d pixal3dfs noauto,user,_netdev,nofail,x-systemd.automount,poll=0.05:0.1,log=info,upload=exec:/mnt/publish 0 0
 END
+cat >/mnt/publish <<'END'
+#!/bin/sh
+echo "https://images.example/$(id -un)/$(basename "$1")"
+END
+chmod 755 /mnt/publish
+"$B/tools/small_image" png >/mnt/cat.png
 
 # Mounted by who may not, with all that fstab says.
 as p3danna mount /mnt/p3d >"$T/mounted" 2>&1 || fail "mount as a user: status $?: $(cat "$T/mounted")"
@@ -54,6 +60,12 @@ eq "$(stat -c %U /mnt/p3danna/.local/state/pixal3dfs/*/jobs.db)" p3danna "owner 
 as p3danna sh -c 'echo https://images.example/dog.png >/mnt/p3d/new/dog.url'
 eq "$(as p3danna cat /mnt/p3d/by-name/dog/wait)" COMPLETED "wait of the user's job"
 posts_are 1
+
+# An image of the user's own is published by the user's command.
+as p3danna cp /mnt/cat.png /mnt/p3d/new/
+eq "$(as p3danna cat /mnt/p3d/by-name/cat/wait)" COMPLETED "wait of the image's job"
+matches "$(as p3danna cat /mnt/p3d/by-name/cat/image_url)" '^https://images.example/p3danna/[0-9a-f]+\.png$' "where the image is"
+posts_are 2
 
 # It is the user's alone, and so is its end. (mount(8) unmounts a FUSE mount for who made it.)
 refuses as p3dbert ls /mnt/p3d
@@ -113,5 +125,5 @@ sed -i '/pixal3dfs/d' /etc/fstab
 fails 1 'only root|must be superuser|find' as p3danna mount /mnt/p3d
 as p3danna /mnt/prefix/bin/pixal3dfs "$GATEWAY" /mnt/p3d
 as p3danna umount /mnt/p3d
-posts_are 1 "in the end"
+posts_are 2 "in the end"
 await 10 not driver
