@@ -20,7 +20,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,18 +47,6 @@ int64_t engine_mono(const struct engine *engine)
 uint64_t engine_random(const struct engine *engine)
 {
 	return engine->world->random(engine->world->ctx);
-}
-
-char *engine_words(const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		text = NULL;
-	va_end(args);
-	return text;
 }
 
 struct engine *engine_new(const struct engine_conf *conf, const struct world *world,

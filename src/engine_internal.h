@@ -253,7 +253,4 @@ bool engine_was_answered(struct engine *engine, const struct job *job);
 /* A SUBMITTING job that was loaded: what does its stored answer say? */
 int engine_recover(struct engine *engine, const struct job *job);
 
-/* Heap; NULL: no memory, which every user of a text for the person survives. */
-char *engine_words(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

@@ -11,6 +11,7 @@
  */
 #include "engine_internal.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -85,11 +86,11 @@ char *engine_over_budget(struct engine *engine, const struct params *params)
 
 	if (!engine->conf.budget.set || engine_account(engine, &account) < 0)
 		return NULL;
-	return engine_words("it would pass the budget: this costs %s USD, and %s of %s are spent "
-			    "(all by estimate). %s.",
-			    price_text(price, cost), price_text(price_spent(&account), spent),
-			    price_budget_text(&account.budget, budget),
-			    ways_out[account.budget.period]);
+	return text_format("it would pass the budget: this costs %s USD, and %s of %s are spent "
+			   "(all by estimate). %s.",
+			   price_text(price, cost), price_text(price_spent(&account), spent),
+			   price_budget_text(&account.budget, budget),
+			   ways_out[account.budget.period]);
 }
 
 /* Retries */
@@ -114,10 +115,10 @@ static int edit_no_retry(struct engine *engine, struct job *job, void *arg)
 
 static int give_up(struct engine *engine, const struct job *job, const char *why)
 {
-	char *error = engine_words("%s It is not submitted again by itself: %s. Write params.json "
-				   "again to try once more.",
-				   "The service had an error of its own, which is not charged.",
-				   why);
+	char *error = text_format("%s It is not submitted again by itself: %s. Write params.json "
+				  "again to try once more.",
+				  "The service had an error of its own, which is not charged.",
+				  why);
 	struct change change = {
 		.number = job->number,
 		.attempt = job->attempts,
@@ -133,8 +134,8 @@ static int give_up(struct engine *engine, const struct job *job, const char *why
 
 static int submit_again(struct engine *engine, const struct job *job)
 {
-	char *reason = engine_words("submitted again by itself, %u of %u times", job->retries + 1,
-				    engine->conf.retry_errors);
+	char *reason = text_format("submitted again by itself, %u of %u times", job->retries + 1,
+				   engine->conf.retry_errors);
 	struct job_event event = {
 		.kind = JOB_EVENT_SUBMIT,
 		.now_ms = engine_wall(engine),

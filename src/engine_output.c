@@ -10,6 +10,7 @@
  *             Sizes that are known are never given up for an answer that knows less.
  */
 #include "engine_internal.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -160,11 +161,11 @@ static void apply(struct engine *engine, struct sizing *sizing)
 {
 	char *reason = !sizing->why
 			       ? NULL
-			       : engine_words("The service says COMPLETED, but the size of the "
-					      "output could not be learnt: %s. Nothing is lost: "
-					      "it is asked again by itself, and the file "
-					      "appears then.",
-					      sizing->why);
+			       : text_format("The service says COMPLETED, but the size of the "
+					     "output could not be learnt: %s. Nothing is lost: "
+					     "it is asked again by itself, and the file "
+					     "appears then.",
+					     sizing->why);
 	struct job_event event = {
 		.kind = JOB_EVENT_STATUS,
 		.now_ms = engine_wall(engine),
@@ -507,10 +508,10 @@ static void output_failed(void *ctx, uint64_t number, unsigned index, enum outpu
 		engine_change(engine, &change);
 		look_again(engine, number, index);
 	} else if (job && job->state == JOB_COMPLETED && failure == OUTPUT_EXPIRED) {
-		char *text = engine_words("%s. The service was asked for a new one, in vain; it is "
-					  "asked again, at most once a minute, when the file is "
-					  "read.",
-					  why);
+		char *text = text_format("%s. The service was asked for a new one, in vain; it is "
+					 "asked again, at most once a minute, when the file is "
+					 "read.",
+					 why);
 		engine_tell(engine, job, text);
 		free(text);
 	} else if (job && job->state == JOB_COMPLETED) {
@@ -541,8 +542,8 @@ static void output_whole(void *ctx, uint64_t number, unsigned index, const char 
 	struct engine *engine = ctx;
 	const struct job *job = engine_get(engine, number);
 	struct whole whole = { index, sha256 };
-	char *note = engine_words("output %u: downloaded and checked, SHA-256 %s", index + 1,
-				  sha256);
+	char *note = text_format("output %u: downloaded and checked, SHA-256 %s", index + 1,
+				 sha256);
 	struct change change = {
 		.number = number,
 		.contents = job && !job->error,

@@ -6,6 +6,7 @@
  * row, or at once when it is the key, the person is told, until the next good answer.
  */
 #include "engine_internal.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,9 +74,9 @@ static void failed(struct engine *engine, const struct job *job, int64_t retry_a
 	failures = engine_poll_again(engine, job->number, true, retry_after_ms);
 	if (failures < tell_after || !job_is(job, JOB_POLLED_STATES))
 		return;
-	error = engine_words("How this job is doing is not known at the moment: %s. It is asked "
-			     "again by itself; the status is the last one that was heard.",
-			     why);
+	error = text_format("How this job is doing is not known at the moment: %s. It is asked "
+			    "again by itself; the status is the last one that was heard.",
+			    why);
 	engine_tell(engine, job, error);
 	free(error);
 }
@@ -89,26 +90,25 @@ static char *reason_of(enum job_state state, const char *message, int64_t retry_
 		message = "no reason given";
 	switch (state) {
 	case JOB_FAILED:
-		return engine_words("The generation failed: %s. Whether it was charged is not "
-				    "documented: see the account. Write params.json again to try "
-				    "once more, which costs again.",
-				    message);
+		return text_format("The generation failed: %s. Whether it was charged is not "
+				   "documented: see the account. Write params.json again to try "
+				   "once more, which costs again.",
+				   message);
 	case JOB_ERROR:
 		if (retry_at_ms)
-			return engine_words(
-				"The service had an error of its own: %s. According to "
-				"its documentation this is not charged. It is submitted "
-				"again by itself at %s (retry_errors=).",
-				message, job_time(retry_at_ms, time));
-		return engine_words("The service had an error of its own: %s. According to its "
-				    "documentation this is not charged. Write params.json again to "
-				    "try once more.",
-				    message);
+			return text_format("The service had an error of its own: %s. According to "
+					   "its documentation this is not charged. It is submitted "
+					   "again by itself at %s (retry_errors=).",
+					   message, job_time(retry_at_ms, time));
+		return text_format("The service had an error of its own: %s. According to its "
+				   "documentation this is not charged. Write params.json again to "
+				   "try once more.",
+				   message);
 	case JOB_CANCELLED:
-		return engine_words("The service says that this was cancelled: %s. Whether it was "
-				    "charged is not documented: see the account. Write params.json "
-				    "again to try once more, which costs again.",
-				    message);
+		return text_format("The service says that this was cancelled: %s. Whether it was "
+				   "charged is not documented: see the account. Write params.json "
+				   "again to try once more, which costs again.",
+				   message);
 	default: return NULL;
 	}
 }
@@ -152,15 +152,15 @@ static void answered(struct engine *engine, const struct job *job, const struct 
 /* The service does not know an id that only the user vouches for. */
 static void disown(struct engine *engine, const struct job *job)
 {
-	char *reason = engine_words("The service does not know the request id %s. Nothing was "
-				    "charged for asking. Check it, and write it to request_id "
-				    "again%s.",
-				    job->request_id,
-				    job->attempts
-					    ? "; or, if the request is not to be found in the "
-					      "service's dashboard, write params.json again, which "
-					      "is a second purchase should it turn up after all"
-					    : "");
+	char *reason = text_format("The service does not know the request id %s. Nothing was "
+				   "charged for asking. Check it, and write it to request_id "
+				   "again%s.",
+				   job->request_id,
+				   job->attempts
+					   ? "; or, if the request is not to be found in the "
+					     "service's dashboard, write params.json again, which "
+					     "is a second purchase should it turn up after all"
+					   : "");
 	struct job_event event = {
 		.kind = JOB_EVENT_UNKNOWN,
 		.now_ms = engine_wall(engine),
@@ -178,7 +178,7 @@ static void disown(struct engine *engine, const struct job *job)
 
 static void disclaim(struct engine *engine, const struct job *job, const char *why)
 {
-	char *reason = engine_words("request %s, which a callback named, is %s", job->claim, why);
+	char *reason = text_format("request %s, which a callback named, is %s", job->claim, why);
 	struct job_event event = { .kind = JOB_EVENT_UNKNOWN,
 				   .now_ms = engine_wall(engine),
 				   .reason = reason };

@@ -12,6 +12,7 @@
 #include "engine_internal.h"
 #include "image.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -99,10 +100,10 @@ static void apply(struct engine *engine, const struct waiting *job, const struct
 
 static void refuse(struct engine *engine, const struct waiting *job, int error, const char *why)
 {
-	char *reason = engine_words("The image could not be published: %s. Nothing was sent, and "
-				    "nothing was charged. Remove the cause, then write the image, "
-				    "or params.json, again.",
-				    why);
+	char *reason = text_format("The image could not be published: %s. Nothing was sent, and "
+				   "nothing was charged. Remove the cause, then write the image, "
+				   "or params.json, again.",
+				   why);
 	struct job_event event = {
 		.kind = JOB_EVENT_REFUSED,
 		.now_ms = engine_wall(engine),
@@ -124,9 +125,9 @@ static void postpone(struct engine *engine, const struct waiting *waiting, const
 		return;
 	event.retry_at_ms = event.now_ms + sched_retry_delay(&engine->conf.sched, job->failures + 1,
 							     -1, engine_random(engine));
-	reason = engine_words("The image could not be published yet: %s. Nothing was sent, and "
-			      "nothing was charged. It is tried again by itself, next at %s.",
-			      why, job_time(event.retry_at_ms, time));
+	reason = text_format("The image could not be published yet: %s. Nothing was sent, and "
+			     "nothing was charged. It is tried again by itself, next at %s.",
+			     why, job_time(event.retry_at_ms, time));
 	event.reason = reason;
 	apply(engine, waiting, &event);
 	free(reason);
@@ -183,8 +184,7 @@ static int edit_url(struct engine *engine, struct job *job, void *arg)
 /* JOB is sent with URL. */
 static void use_url(struct engine *engine, const struct waiting *job, const char *url)
 {
-	char *note = engine_words("WAITING: its image is published at %s",
-				  engine->publisher->where);
+	char *note = text_format("WAITING: its image is published at %s", engine->publisher->where);
 	struct rewrite rewrite = { .url = url };
 	struct change change = {
 		.number = job->number,

@@ -10,6 +10,7 @@
  */
 #include "engine_internal.h"
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -80,15 +81,15 @@ static void lost(const struct job *job, const struct remote_reply *reply, struct
 	verdict->event.error = error ? error : EREMOTEIO;
 	if (reply->fault == REMOTE_OK)
 		because(verdict,
-			engine_words("The request was sent, and the answer (HTTP %ld%s%s) does not "
-				     "say that it was taken. " WAYS_OUT,
-				     reply->http_status, verdict->answer.message ? ": " : "",
-				     verdict->answer.message ? verdict->answer.message : "",
-				     hope(job)));
+			text_format("The request was sent, and the answer (HTTP %ld%s%s) does not "
+				    "say that it was taken. " WAYS_OUT,
+				    reply->http_status, verdict->answer.message ? ": " : "",
+				    verdict->answer.message ? verdict->answer.message : "",
+				    hope(job)));
 	else
-		because(verdict, engine_words("The request was sent, and no whole answer came "
-					      "(%s). " WAYS_OUT,
-					      reply->detail, hope(job)));
+		because(verdict, text_format("The request was sent, and no whole answer came "
+					     "(%s). " WAYS_OUT,
+					     reply->detail, hope(job)));
 }
 
 /* WHAT happened, as a sentence without its end; it is tried again. */
@@ -103,10 +104,10 @@ static void postponed(const struct engine *engine, const struct job *job,
 	verdict->event.kind = JOB_EVENT_NOT_SENT;
 	verdict->event.error = key ? remote_errno(reply->fault, reply->http_status) : 0;
 	verdict->event.retry_at_ms = engine_wall(engine) + delay;
-	because(verdict, engine_words("%s. Nothing was charged. It is tried again by itself, next "
-				      "at %s; %s.",
-				      what, job_time(verdict->event.retry_at_ms, time),
-				      key ? MEND_KEY : "there is nothing to do"));
+	because(verdict, text_format("%s. Nothing was charged. It is tried again by itself, next "
+				     "at %s; %s.",
+				     what, job_time(verdict->event.retry_at_ms, time),
+				     key ? MEND_KEY : "there is nothing to do"));
 }
 
 /* Provably not accepted: WHAT happened, as a sentence without its end. */
@@ -119,9 +120,9 @@ static void not_accepted(const struct engine *engine, const struct job *job,
 		return;
 	}
 	refused(verdict, remote_errno(reply->fault, reply->http_status),
-		engine_words("%s. Nothing was charged, and it is not tried again by itself "
-			     "(submit=sync): write params.json again when you want it to be.",
-			     what));
+		text_format("%s. Nothing was charged, and it is not tried again by itself "
+			    "(submit=sync): write params.json again when you want it to be.",
+			    what));
 }
 
 static const char *advice(long http_status)
@@ -141,8 +142,8 @@ static void put_off(const struct engine *engine, const struct job *job,
 		    const struct remote_reply *reply, struct verdict *verdict)
 {
 	const char *message = verdict->answer.message;
-	char *what = engine_words("The service did not take the request: %s (HTTP %ld)",
-				  message ? message : "no reason given", reply->http_status);
+	char *what = text_format("The service did not take the request: %s (HTTP %ld)",
+				 message ? message : "no reason given", reply->http_status);
 
 	not_accepted(engine, job, reply, what ? what : "The service is busy", verdict);
 	free(what);
@@ -185,9 +186,9 @@ static void judge_answer(struct engine *engine, const struct job *job,
 			return;
 		}
 		refused(verdict, remote_errno(REMOTE_OK, reply->http_status),
-			engine_words("The service refused the request: %s (HTTP %ld). Nothing was "
-				     "charged. %s.",
-				     message, reply->http_status, advice(reply->http_status)));
+			text_format("The service refused the request: %s (HTTP %ld). Nothing was "
+				    "charged. %s.",
+				    message, reply->http_status, advice(reply->http_status)));
 		return;
 	case API_TRY_LATER: put_off(engine, job, reply, verdict); return;
 	case API_LOST: lost(job, reply, verdict);
@@ -202,7 +203,7 @@ static void judge_unsent(struct engine *engine, const struct job *job,
 
 	if (commit_error < 0) {
 		refused(verdict, -commit_error,
-			engine_words(
+			text_format(
 				"Nothing was sent and nothing was charged: the job could not "
 				"be recorded on the local disk first (%s). Remove the cause, " AGAIN
 				".",
@@ -211,12 +212,12 @@ static void judge_unsent(struct engine *engine, const struct job *job,
 	}
 	if (reply->fault == REMOTE_NO_KEY && !engine_waits_for_key(engine, job)) {
 		refused(verdict, ENOKEY,
-			engine_words("Nothing was sent and nothing was charged: there is no API "
-				     "key. Give one in PIXAZO_API_KEY or with key_file=, " AGAIN
-				     "."));
+			text_format("Nothing was sent and nothing was charged: there is no API "
+				    "key. Give one in PIXAZO_API_KEY or with key_file=, " AGAIN
+				    "."));
 		return;
 	}
-	what = engine_words("The request was not sent: %s", reply->detail);
+	what = text_format("The request was not sent: %s", reply->detail);
 	not_accepted(engine, job, reply, what ? what : "The request was not sent", verdict);
 	free(what);
 }
@@ -334,9 +335,9 @@ static void settle(const struct post *post, const struct job *job, const struct 
 
 	if (r >= 0 || !is_ours_alone(verdict, reply))
 		return;
-	what = engine_words("The request was not sent: the local disk does not take a record of it "
-			    "(%s)",
-			    strerror(-r));
+	what = text_format("The request was not sent: the local disk does not take a record of it "
+			   "(%s)",
+			   strerror(-r));
 	postponed(post->engine, job, reply, what ? what : "The request was not sent", verdict);
 	free(what);
 	apply_verdict(post->engine, post->number, post->attempt, reply, verdict);
@@ -500,9 +501,9 @@ int engine_recover(struct engine *engine, const struct job *job)
 		verdict = (struct verdict){ .event = { .kind = JOB_EVENT_RESTART,
 						       .now_ms = engine_wall(engine),
 						       .error = EREMOTEIO } };
-		because(&verdict, engine_words("The driver ended while the request was under way, "
-					       "before an answer came. " WAYS_OUT,
-					       hope(job)));
+		because(&verdict, text_format("The driver ended while the request was under way, "
+					      "before an answer came. " WAYS_OUT,
+					      hope(job)));
 	}
 	r = apply_verdict(engine, job->number, job->attempts, &reply, &verdict);
 	release_verdict(&verdict);

@@ -1,22 +1,8 @@
 # Parameters beside an image, directories of images, a budget, a kill: bought once, with what belongs to it.
 . "$(dirname "$0")/lib.sh"
-
-image() { # type text: another image for each text
-	"$B/tools/small_image" "$1"
-	printf %s "$2"
-}
-
-cat >"$T/publish" <<-'EOF'
-	#!/bin/sh
-	name=$(basename "$1")
-	echo "$name" >>"$UPLOADS/begun"
-	while [ -e "$UPLOADS/held" ]; do sleep 0.02; done
-	echo "$name" >>"$UPLOADS/published"
-	echo "https://images.example/$name"
-EOF
-chmod +x "$T/publish"
-export UPLOADS=$T
-: >"$T/published"
+# shellcheck source=../tools/images.sh
+. "$ROOT/tests/tools/images.sh"
+publisher
 OPTIONS+=",upload=exec:$T/publish"
 expect_log '^pixal3dfs: warn: .*(upload|publish)'
 texture_is() { # by-name size

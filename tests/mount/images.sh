@@ -1,28 +1,11 @@
 # Images of one's own: a drop in new/ is published once, bought once, and says why where it is not taken.
 . "$(dirname "$0")/lib.sh"
-
-image() { # type text: another image for each text
-	"$B/tools/small_image" "$1"
-	printf %s "$2"
-}
-
-# Publishes by a line in $T/published; waits while $T/held is there.
-cat >"$T/publish" <<-'EOF'
-	#!/bin/sh
-	name=$(basename "$1")
-	echo "$name" >>"$UPLOADS/begun"
-	while [ -e "$UPLOADS/held" ]; do sleep 0.02; done
-	if [ -e "$UPLOADS/denied" ]; then echo "bucket: access denied" >&2; exit 77; fi
-	cp "$1" "$UPLOADS/bucket/$name" && echo "$name" >>"$UPLOADS/published"
-	echo "https://images.example/$name"
-EOF
-chmod +x "$T/publish"
-mkdir "$T/bucket"
-export UPLOADS=$T
+# shellcheck source=../tools/images.sh
+. "$ROOT/tests/tools/images.sh"
+publisher
 uploads_are() { # count what
 	eq "$(wc -l <"$T/published")" "$1" "uploads $2"
 }
-: >"$T/published"
 expect_log '^pixal3dfs: warn: .*upload' 'could not be published' '^pixal3dfs: warn: .*(published|publish)'
 
 sandbox_start
