@@ -2,9 +2,8 @@
  * engine - the table of jobs and the one way to change it
  *
  * State:      every job has an entry: its published snapshot, its timers (publish, send, poll,
- *             save) and
- *             what is under way for it. Requests to the service begin in engine_tick() and in their
- *             callbacks, so on the network thread alone.
+ *             save) and what is under way for it. Requests to the service begin in
+ *             engine_tick() and in their callbacks, so on the network thread alone.
  * Invariants:
  *  - what is shown was committed before; the one exception is an answer of the service that the
  *    disk would not take (`unsaved`): it is true all the same, is shown, and is committed as soon

@@ -2,11 +2,11 @@
  * upload_s3 - HEAD, PUT and a URL
  *
  * One publication:
- *
- *   asked   HEAD: there with the same size -> done. Not there, or it does not say (without the
- * right to list a bucket the answer for what is missing is 403; a HEAD has no words) -> sent. sent
- * PUT: done, or the store's words. done    a URL for seven days. That of a session dies with the
- * session, whose end is not known here: SESSION_MS are taken for certain.
+ *  - asked: HEAD. There with the same size: done. Not there, or it does not say (without the right
+ *    to list a bucket the answer for what is missing is 403; a HEAD has no words): sent.
+ *  - sent: PUT. Done, or the store's words.
+ *  - done: a URL for seven days. That of a session dies with the session, whose end is not known
+ *    here: SESSION_MS are taken for certain.
  *
  * A PUT makes an object whole or not at all, so that one which died leaves nothing behind.
  */
